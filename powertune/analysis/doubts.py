@@ -1,0 +1,100 @@
+"""What in the data should make a reader careful, each with what would cure it."""
+
+from collections.abc import Iterator, Sequence
+
+from powertune import text
+from powertune.aws_lambda.memory import MEMORY_HEADROOM
+from powertune.model.run_warning import RunWarning
+from powertune.model.size_profile import SizeProfile
+
+_FEW_RUNS = 5
+_NOISY_SPREAD = 0.25
+
+
+def doubts(sizes: Sequence[SizeProfile], recommended_mb: int | None) -> Iterator[RunWarning]:
+    """Yield warnings about the sizes as measured: a group of sizes with the same doubt gives one warning."""
+    ok = [size for size in sizes if size.status == "ok"]
+    yield from _about_runs([size for size in ok if size.basis == "measured"])
+    unmeasured = [size for size in ok if size.basis in ("interpolated", "extrapolated")]
+    if unmeasured:
+        yield RunWarning(
+            "not-recorded",
+            f"{_names(unmeasured)} never recorded: {_were(unmeasured)} read off between or beyond recorded sizes",
+            "in recorded data such figures are within 5 % half of the time and off by a quarter once in ten;"
+            " record the size before relying on it",
+            _only(unmeasured),
+        )
+    tight = [size for size in ok if _headroom(size) < MEMORY_HEADROOM]
+    if tight:
+        yield RunWarning(
+            "low-memory-headroom",
+            f"{_names(tight)} left with less than {MEMORY_HEADROOM:.0%} free memory and not recommended",
+            "a larger input may not fit; choose larger sizes with --memory",
+            _only(tight),
+        )
+    failed = [size for size in ok if size.invocations.failed]
+    if failed:
+        yield RunWarning(
+            "failed-runs",
+            f"some runs failed at {', '.join(str(size.memory_mb) for size in failed)} MB and give no duration",
+            "find out why before trusting these sizes",
+            _only(failed),
+        )
+    yield from _about_recommended([size for size in ok if size.memory_mb == recommended_mb])
+
+
+def _about_runs(measured: Sequence[SizeProfile]) -> Iterator[RunWarning]:
+    cold_only = [size for size in measured if not size.invocations.warm]
+    if cold_only:
+        yield RunWarning(
+            "cold-only",
+            f"{_names(cold_only)} recorded in cold starts only; their durations exclude init, but first calls are slow",
+            "add warm runs to the recording",
+            _only(cold_only),
+        )
+    few = [size for size in measured if 0 < size.invocations.warm < _FEW_RUNS]
+    if few:
+        fewest = min(size.invocations.warm for size in few)
+        yield RunWarning(
+            "few-runs",
+            f"{_names(few)} recorded only {text.count(fewest, 'time')}"
+            if len({size.invocations.warm for size in few}) == 1
+            else f"{_names(few)} recorded fewer than {_FEW_RUNS} times",
+            "differences of a few per cent mean nothing; add runs",
+            _only(few),
+        )
+
+
+def _about_recommended(recommended: Sequence[SizeProfile]) -> Iterator[RunWarning]:
+    for size in recommended:
+        duration = size.duration_ms
+        if (
+            duration
+            and duration.stddev
+            and duration.stddev > _NOISY_SPREAD * duration.mean
+            and size.basis == "measured"
+        ):
+            yield RunWarning(
+                "wide-spread",
+                f"durations at {size.memory_mb} MB spread by {duration.stddev / duration.mean:.0%} of their mean",
+                "different inputs may need different work: look at p95, or set --max-duration",
+                size.memory_mb,
+            )
+
+
+def _headroom(size: SizeProfile) -> float:
+    return 1 - (size.max_memory_used_mb or 0) / size.memory_mb
+
+
+def _names(sizes: Sequence[SizeProfile]) -> str:
+    listed = ", ".join(str(size.memory_mb) for size in sizes[:6])
+    more = f" and {len(sizes) - 6} more sizes" if len(sizes) > 6 else ""  # noqa: PLR2004 - the six listed
+    return f"{listed} MB{more} {'was' if len(sizes) == 1 else 'were'}"
+
+
+def _were(sizes: Sequence[SizeProfile]) -> str:
+    return "its duration is" if len(sizes) == 1 else "their durations are"
+
+
+def _only(sizes: Sequence[SizeProfile]) -> int | None:
+    return sizes[0].memory_mb if len(sizes) == 1 else None

@@ -1,0 +1,251 @@
+"""Which memory size to choose: cheapest, fastest, balanced, among the sizes that qualify, and the reasons in words."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from powertune import text
+from powertune.aws_lambda.memory import MEMORY_HEADROOM
+from powertune.model.recommendation import STRATEGIES, Change, Confidence, Recommendation, Strategy
+from powertune.model.size_profile import Cost, Distribution, SizeProfile
+
+# Below this many warm runs at both sizes an interval is too wide to call two sizes alike.
+_ENOUGH_TO_COMPARE = 5
+_ENOUGH_TO_TRUST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user wants of the recommendation."""
+
+    strategy: Strategy = "balanced"
+    balanced_weight: float = 0.5
+    """Weight of cost against duration under `balanced`: 1 is all cost."""
+    tolerance: float = 0.02
+    """How much worse than the best a size may be on its own axis, as a share, to win on the other axis."""
+    max_duration_ms: float | None = None
+    max_cost_per_million: float | None = None
+    current_memory_mb: int | None = None
+    allow_unmeasured: bool = True
+    """False where a size has to be measured before it is recommended for speed or balanced: live tuning."""
+    calibrated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """A size that has figures."""
+
+    profile: SizeProfile
+    duration: Distribution
+    cost: Cost
+
+    @property
+    def memory_mb(self) -> int:
+        return self.profile.memory_mb
+
+
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """The size picked on one axis, and the plain best one that it was preferred to, if any."""
+
+    chosen: _Option
+    best: _Option
+
+
+def objection(profile: SizeProfile, choice: Choice) -> str | None:
+    """Return why a size cannot be recommended, or None if it can.
+
+    `max_duration_ms` is held against the 95th percentile where it is known, else against the mean.
+    """
+    if profile.status != "ok" or profile.duration_ms is None or profile.cost is None:
+        return profile.reason or profile.status
+    used_mb = profile.max_memory_used_mb
+    if used_mb is not None and used_mb > (1 - MEMORY_HEADROOM) * profile.memory_mb:
+        free = max(0.0, 1 - used_mb / profile.memory_mb)
+        return f"{free:.0%} memory headroom, {MEMORY_HEADROOM:.0%} is wanted"
+    p95 = profile.duration_ms.p95
+    slow_ms = profile.duration_ms.mean if p95 is None else p95
+    if choice.max_duration_ms is not None and slow_ms > choice.max_duration_ms:
+        return f"slower than {text.duration(choice.max_duration_ms)}"
+    if choice.max_cost_per_million is not None and profile.cost.per_million > choice.max_cost_per_million:
+        return f"dearer than {text.money(choice.max_cost_per_million, profile.cost.currency)} per million"
+    return None
+
+
+def recommend(sizes: Sequence[SizeProfile], choice: Choice) -> Recommendation:
+    """Return the picks for cost, speed and balanced among the sizes that qualify, with reasons for the chosen one."""
+    known = [_Option(size, size.duration_ms, size.cost) for size in sizes if size.duration_ms and size.cost]
+    options = [option for option in known if objection(option.profile, choice) is None]
+    picks = {strategy: _pick(options, strategy, choice) for strategy in STRATEGIES}
+    picked = picks[choice.strategy]
+    current = next((option for option in known if option.memory_mb == choice.current_memory_mb), None)
+    cost, speed, balanced = (pick.chosen.memory_mb if pick else None for pick in picks.values())
+    if picked is None:
+        return Recommendation(
+            choice.strategy, None, "inconclusive", cost, speed, balanced, reasons=(_why_none(known, sizes, choice),)
+        )
+    chosen = picked.chosen
+    return Recommendation(
+        strategy=choice.strategy,
+        memory_mb=chosen.memory_mb,
+        confidence=_confidence(chosen, options, choice),
+        cost_memory_mb=cost,
+        speed_memory_mb=speed,
+        balanced_memory_mb=balanced,
+        reasons=tuple(_reasons(picked, options, choice)),
+        versus_current=_change(chosen, current) if current else None,
+    )
+
+
+def _pick(options: Sequence[_Option], strategy: Strategy, choice: Choice) -> _Pick | None:
+    """Return the pick on one axis: the best, or one as good within the tolerance that wins on the other axis."""
+    if strategy != "cost":  # nobody should be sent to a size whose speed is a guess
+        unsure = {"extrapolated"} if choice.allow_unmeasured else {"extrapolated", "interpolated", "scaled"}
+        options = [option for option in options if option.profile.basis not in unsure]
+    if not options:
+        return None
+    own, other = _axes(options, strategy, choice.balanced_weight)
+    best = min(options, key=lambda option: (own(option), other(option), option.memory_mb))
+    if choice.tolerance == 0 or strategy == "balanced":  # balanced has both axes in it: nothing is left to win on
+        return _Pick(best, best)
+    limit = own(best) * (1 + choice.tolerance)
+    equals = [option for option in options if own(option) <= limit or _indistinguishable(option, best, strategy)]
+    return _Pick(min(equals, key=lambda option: (other(option), own(option), option.memory_mb)), best)
+
+
+def _axes(
+    options: Sequence[_Option], strategy: Strategy, weight: float
+) -> tuple[Callable[[_Option], float], Callable[[_Option], float]]:
+    """Return what a strategy minimises, and what decides among equals."""
+
+    def cost(option: _Option) -> float:
+        return option.cost.per_invocation
+
+    def duration(option: _Option) -> float:
+        return option.duration.mean
+
+    def score(option: _Option) -> float:
+        return weight * _share(cost(option), highest_cost) + (1 - weight) * _share(duration(option), slowest)
+
+    highest_cost, slowest = max(map(cost, options)), max(map(duration, options))
+    return {"cost": (cost, duration), "speed": (duration, cost), "balanced": (score, cost)}[strategy]
+
+
+def _share(value: float, highest: float) -> float:
+    return value / highest if highest else 0.0
+
+
+def _indistinguishable(one: _Option, other: _Option, strategy: Strategy) -> bool:
+    """Tell whether the samples of two measured sizes leave open which of them is better on the strategy's axis.
+
+    The difference is held against the 95 % interval of a difference of two means. Scaled and interpolated sizes share
+    their samples, so their intervals say nothing about the difference.
+    """
+    enough = all(
+        option.profile.basis == "measured" and option.profile.invocations.warm >= _ENOUGH_TO_COMPARE
+        for option in (one, other)
+    )
+    if not enough:
+        return False
+    if strategy == "cost":
+        gap = one.cost.per_million - other.cost.per_million
+        intervals = (one.cost.ci95_per_million, other.cost.ci95_per_million)
+    else:
+        gap = one.duration.mean - other.duration.mean
+        intervals = (one.duration.ci95, other.duration.ci95)
+    halves = [(interval[1] - interval[0]) / 2 for interval in intervals if interval]
+    return len(halves) == 2 and abs(gap) <= math.hypot(*halves)  # noqa: PLR2004 - both of them
+
+
+def _change(chosen: _Option, current: _Option) -> Change:
+    return Change(
+        duration_pct=_difference_pct(chosen.duration.mean, current.duration.mean),
+        cost_pct=_difference_pct(chosen.cost.per_invocation, current.cost.per_invocation),
+    )
+
+
+def _difference_pct(value: float, reference: float) -> float:
+    return (value / reference - 1) * 100 if reference else 0.0
+
+
+def _confidence(chosen: _Option, options: Sequence[_Option], choice: Choice) -> Confidence:
+    """Return a word for how far the pick can be trusted, from what it rests on and how often it was measured."""
+    profile = chosen.profile
+    runs = profile.invocations.warm or profile.invocations.cold
+    if not choice.calibrated or profile.basis in ("interpolated", "extrapolated"):
+        return "low"
+    if len(options) == 1 or runs <= 1:
+        return "low"
+    return "high" if runs >= _ENOUGH_TO_TRUST and profile.basis == "measured" else "medium"
+
+
+def _reasons(pick: _Pick, options: Sequence[_Option], choice: Choice) -> list[str]:
+    chosen, best = pick.chosen, pick.best
+    reasons = [_headline(chosen, options, choice)]
+    if chosen is not best:
+        reasons = [_why_preferred(chosen, best, choice)]
+    if chosen.profile.basis in ("interpolated", "extrapolated"):
+        reasons.append(f"{chosen.memory_mb} MB was never recorded: its figures are {chosen.profile.basis}.")
+    return reasons
+
+
+def _headline(chosen: _Option, options: Sequence[_Option], choice: Choice) -> str:
+    size = f"{chosen.memory_mb} MB"
+    if len(options) == 1:
+        return f"{size} is the only size that qualifies."
+    if choice.strategy == "balanced":
+        cheapest = min(options, key=lambda option: option.cost.per_invocation)
+        fastest = min(options, key=lambda option: option.duration.mean)
+        if chosen is cheapest and chosen is fastest:
+            return f"{size} is both the cheapest and the fastest."
+        against = cheapest if chosen is not cheapest else fastest
+        word = "cheapest" if against is cheapest else "fastest"
+        return f"{size} balances best: {_compare(chosen, against)} than the {word}, {against.memory_mb} MB."
+    word = "cheapest" if choice.strategy == "cost" else "fastest"
+    own, _ = _axes(options, choice.strategy, choice.balanced_weight)
+    runner_up = min((option for option in options if option is not chosen), key=own)
+    compared = _compare(chosen, runner_up, choice.strategy)
+    return f"{size} is the {word}: {compared} than the next {word}, {runner_up.memory_mb} MB."
+
+
+def _why_preferred(chosen: _Option, best: _Option, choice: Choice) -> str:
+    own, _ = _axes([chosen, best], choice.strategy, choice.balanced_weight)
+    within = own(chosen) <= own(best) * (1 + choice.tolerance)
+    ground = (
+        f"within {choice.tolerance * 100:g} % of the best" if within else "where the samples cannot tell sizes apart,"
+    )
+    word, other = ("cheapest", "fastest") if choice.strategy == "cost" else ("fastest", "cheapest")
+    return (
+        f"{chosen.memory_mb} MB is {_compare(chosen, best, choice.strategy)} than the {word}, {best.memory_mb} MB:"
+        f" {ground} the {other} is taken."
+    )
+
+
+def _compare(one: _Option, other: _Option, first: Strategy = "cost") -> str:
+    """Return `0.04 % dearer and 8.0 times faster`: how one size differs from another on both axes."""
+    cost = _relation(one.cost.per_invocation, other.cost.per_invocation, "dearer", "cheaper")
+    speed = _relation(one.duration.mean, other.duration.mean, "slower", "faster")
+    return f"{speed} and {cost}" if first == "speed" else f"{cost} and {speed}"
+
+
+def _relation(value: float, reference: float, more: str, less: str) -> str:
+    if not value or not reference or math.isclose(value, reference, rel_tol=5e-5):
+        return f"no {more}"
+    word = more if value > reference else less
+    ratio = max(value, reference) / min(value, reference)
+    if ratio >= 2:  # noqa: PLR2004 - from here on "times" reads better than per cent
+        return f"{ratio:.3g} times {word}"
+    return f"{text.percent(abs(value / reference - 1) * 100).removeprefix('+')} {word}"
+
+
+def _why_none(known: Sequence[_Option], sizes: Sequence[SizeProfile], choice: Choice) -> str:
+    if not known:
+        return f"No size gave a result: {text.printable(sizes[0].reason or sizes[0].status)}." if sizes else "No sizes."
+    fastest = min(known, key=lambda option: option.duration.mean)
+    cheapest = min(known, key=lambda option: option.cost.per_invocation)
+    return (
+        f"No size qualifies. The fastest, {fastest.memory_mb} MB, takes {text.duration(fastest.duration.mean)}"
+        f" ({objection(fastest.profile, choice)}); the cheapest, {cheapest.memory_mb} MB, costs"
+        f" {text.money(cheapest.cost.per_million, cheapest.cost.currency)} per million"
+        f" ({objection(cheapest.profile, choice)})."
+    )

@@ -1,0 +1,1 @@
+"""What AWS Lambda is: memory sizes, the CPU law, REPORT records and prices. Pure, no network."""

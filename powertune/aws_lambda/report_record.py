@@ -1,0 +1,235 @@
+"""REPORT records: the line (or JSON object) in which Lambda tells how long a run took and what it used.
+
+Formats: AWS Lambda developer guide ("Lambda log formats", JSON `platform.report` of the Telemetry API) and lines met
+in public logs from 2014 to 2026, which tests/unit/test_report_record.py lists one by one.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from powertune.model.invocation import Invocation, Status
+
+_MARK = "REPORT RequestId:"
+
+# A field starts the text, or follows white space, and is not the tail of a longer name: "Billed Duration", "Max Memory
+# Used" and "Init Duration" are tried before what they end in. Tools turn the tabs between fields into spaces.
+_FIELD = re.compile(
+    r"(?:^|(?<=\s))"
+    r"(?P<key>RequestId|Billed Restore Duration|Billed Duration|Init Duration|Restore Duration|Duration"
+    r"|Memory Size|Max Memory Used|Status|Error Type)"
+    r":[ \t]*(?P<value>[^\s]+)"
+)
+_CONTINUES = re.compile(
+    r"\s*(?:Billed Duration|Duration|Memory Size|Max Memory Used|Init Duration|Restore Duration"
+    r"|Billed Restore Duration|Status|Error Type|XRAY TraceId):"
+)
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
+_LONGEST_RECORD_LINES = 12
+_LONGEST_JSON_LINES = 60
+_LONGEST_LINE = 100_000
+
+_JSON_FIELDS = {
+    "duration_ms": "durationMs",
+    "billed_ms": "billedDurationMs",
+    "memory_mb": "memorySizeMB",
+    "max_memory_used_mb": "maxMemoryUsedMB",
+    "init_ms": "initDurationMs",
+    "restore_ms": "restoreDurationMs",
+    "billed_restore_ms": "billedRestoreDurationMs",
+}
+_TEXT_FIELDS = {
+    "Duration": "duration_ms",
+    "Billed Duration": "billed_ms",
+    "Memory Size": "memory_mb",
+    "Max Memory Used": "max_memory_used_mb",
+    "Init Duration": "init_ms",
+    "Restore Duration": "restore_ms",
+    "Billed Restore Duration": "billed_restore_ms",
+}
+_REQUIRED = ("duration_ms", "billed_ms", "memory_mb", "max_memory_used_mb")
+
+
+class DamagedRecordError(ValueError):
+    """The text starts like a REPORT record but does not hold its figures; nothing is guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRecord:
+    """What one REPORT record says. Durations in ms, memory in MB (of 1,024 KB), as logged."""
+
+    request_id: str
+    duration_ms: float
+    billed_ms: float
+    memory_mb: int
+    max_memory_used_mb: float
+    init_ms: float | None = None
+    restore_ms: float | None = None
+    billed_restore_ms: float | None = None
+    status: str = "success"
+    error_type: str | None = None
+
+    def to_invocation(self) -> Invocation:
+        """Return the run that the record tells of.
+
+        A restore from a snapshot is a cold start, and its time stands as init.
+        """
+        status = self._status()
+        return Invocation(
+            memory_mb=self.memory_mb,
+            duration_ms=self.duration_ms,
+            billed_ms=self.billed_ms,
+            init_ms=self.init_ms if self.init_ms is not None else self.restore_ms,
+            max_memory_used_mb=self.max_memory_used_mb,
+            cold=self.init_ms is not None or self.restore_ms is not None,
+            request_id=self.request_id,
+            error=None if status == "ok" else self.error_type or self.status,
+            status=status,
+        )
+
+    def _status(self) -> Status:
+        if self.status == "success":
+            return "ok"
+        if self.status == "timeout":
+            return "timed-out"
+        # The kernel's kill shows as a plain exit, with memory used up to the last MB.
+        killed_at_limit = self.error_type == "Runtime.ExitError" and self.max_memory_used_mb >= self.memory_mb
+        return "out-of-memory" if self.error_type == "Runtime.OutOfMemory" or killed_at_limit else "failed"
+
+
+def format_report(record: ReportRecord) -> str:
+    """Return the record as Lambda's text log format prints it, tab separated, on one line. The inverse of parsing."""
+    fields = [
+        f"REPORT RequestId: {record.request_id}",
+        f"Duration: {record.duration_ms:.2f} ms",
+        f"Billed Duration: {record.billed_ms:.0f} ms",
+        f"Memory Size: {record.memory_mb} MB",
+        f"Max Memory Used: {record.max_memory_used_mb:.0f} MB",
+    ]
+    if record.init_ms is not None:
+        fields.append(f"Init Duration: {record.init_ms:.2f} ms")
+    if record.restore_ms is not None:
+        fields.append(f"Restore Duration: {record.restore_ms:.2f} ms")
+    if record.billed_restore_ms is not None:
+        fields.append(f"Billed Restore Duration: {record.billed_restore_ms:.0f} ms")
+    if record.status != "success":
+        fields.append(f"Status: {record.status}")
+    if record.error_type is not None:
+        fields.append(f"Error Type: {record.error_type}")
+    return "\t".join(fields) + "\t"
+
+
+def parse_report_text(text: str) -> ReportRecord:
+    """Return the record in `text`, one line or several: the last one, as an earlier one may be a program's own words.
+
+    Fields may come in any order, parted by tabs, spaces or line breaks. Raises DamagedRecordError.
+    """
+    # Python and JSON literals of a log line carry their tabs and line breaks as two characters.
+    tail = text[text.rfind(_MARK) + len("REPORT ") :].replace("\\t", "\t").replace("\\n", "\n")
+    values: dict[str, str] = {}
+    for found in _FIELD.finditer(tail):
+        values.setdefault(found["key"], found["value"])
+    figures = {name: _number(values[key]) for key, name in _TEXT_FIELDS.items() if key in values}
+    return _record(values.get("RequestId", ""), figures, values.get("Status"), values.get("Error Type"))
+
+
+def parse_report_json(document: Mapping[str, object]) -> ReportRecord:
+    """Return the record in a JSON `platform.report` object. Raises DamagedRecordError."""
+    record = document.get("record")
+    metrics = record.get("metrics") if isinstance(record, dict) else None
+    if not isinstance(record, dict) or not isinstance(metrics, dict):
+        raise DamagedRecordError("a platform.report object without record.metrics")
+    figures = {name: _number(metrics[key]) for name, key in _JSON_FIELDS.items() if metrics.get(key) is not None}
+    status, error_type = record.get("status"), record.get("errorType")
+    return _record(
+        str(record.get("requestId", "")),
+        figures,
+        str(status) if status is not None else None,
+        str(error_type) if error_type is not None else None,
+    )
+
+
+def _number(value: object) -> float:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+        return float(value)
+    raise DamagedRecordError("a figure that is no number")
+
+
+def _record(request_id: str, figures: Mapping[str, float], status: str | None, error_type: str | None) -> ReportRecord:
+    missing = [name for name in _REQUIRED if name not in figures]
+    if missing or not request_id:
+        raise DamagedRecordError(f"no {missing[0] if missing else 'request id'}")
+    memory_mb = figures["memory_mb"]
+    if memory_mb < 1 or not memory_mb.is_integer():
+        raise DamagedRecordError("a memory size that is none")
+    return ReportRecord(
+        request_id=request_id,
+        duration_ms=figures["duration_ms"],
+        billed_ms=figures["billed_ms"],
+        memory_mb=int(memory_mb),
+        max_memory_used_mb=figures["max_memory_used_mb"],
+        init_ms=figures.get("init_ms"),
+        restore_ms=figures.get("restore_ms"),
+        billed_restore_ms=figures.get("billed_restore_ms"),
+        status="success" if status in (None, "success") else str(status),
+        error_type=error_type,
+    )
+
+
+def iter_reports(lines: Iterable[str]) -> Iterator[ReportRecord | DamagedRecordError]:
+    """Yield the REPORT records of a log, and a DamagedRecordError for each that cannot be read, in order.
+
+    Takes text and JSON log formats, mixed, with anything before a record on its line, records wrapped over lines, and
+    JSON objects pretty-printed over lines. Holds one record at a time.
+    """
+    pending: list[str] = []
+    json_lines: list[str] = []
+    for raw_line in lines:
+        line = raw_line[:_LONGEST_LINE]
+        if json_lines:
+            json_lines.append(line)
+            # An object opened alone on its line closes on a line of its own, at the left.
+            if line.startswith("}") or len(json_lines) > _LONGEST_JSON_LINES:
+                yield from _read_json("".join(json_lines))
+                json_lines = []
+            continue
+        if pending and len(pending) < _LONGEST_RECORD_LINES and _CONTINUES.match(line):
+            pending.append(line)
+            continue
+        if pending:
+            yield _read_text("\n".join(pending))
+            pending = []
+        if '"platform.report"' in line:
+            yield from _read_json(line)
+        elif _MARK in line:
+            pending = [line]
+        elif line.strip() == "{":
+            json_lines = [line]
+    if pending:
+        yield _read_text("\n".join(pending))
+    if json_lines:
+        yield from _read_json("".join(json_lines))
+
+
+def _read_text(text: str) -> ReportRecord | DamagedRecordError:
+    try:
+        return parse_report_text(text)
+    except DamagedRecordError as error:
+        return error
+
+
+def _read_json(text: str) -> Iterator[ReportRecord | DamagedRecordError]:
+    if "platform.report" not in text:
+        return
+    try:
+        document, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
+        if isinstance(document, dict) and document.get("type") == "platform.report":
+            yield parse_report_json(document)
+    except DamagedRecordError as error:
+        yield error
+    except (ValueError, RecursionError):
+        yield DamagedRecordError("a platform.report object that is no JSON")

@@ -1,0 +1,1 @@
+"""The command line: one file a command. Parses, wires, sets the exit code; nothing is computed here."""

@@ -1,0 +1,37 @@
+"""The Typer application: its commands and `--version`."""
+
+from typing import Annotated
+
+import typer
+
+from powertune import __version__
+from powertune.cli import dry_run, estimate, options, prices
+
+app = typer.Typer(
+    name="powertune",
+    help="Pick the memory size of an AWS Lambda function from measurements: for cost, for speed, or balanced.",
+    epilog="Start with: powertune dry-run powertune.examples.primes:handler -p @primes",
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - Typer passes the option's value
+    if asked:
+        print(f"powertune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("dry-run", epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
+app.command("estimate", epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
+app.command("prices", epilog=prices.EXAMPLES)(prices.prices)

@@ -1,0 +1,182 @@
+"""Options that commands share: declared once, as dataclasses whose fields are options of the command line."""
+
+import inspect
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from powertune.errors import UsageError
+
+if TYPE_CHECKING:
+    from powertune.tuning import Options
+
+_CHOOSING, _PRICES, _OUTPUT = "Choosing", "Prices", "Output"
+
+Memory = Annotated[
+    str | None,
+    typer.Option("-m", "--memory", metavar="SIZES", help="128,256,1024 or 128..3008:64 or all, in MB."),
+]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a Typer command of `function`: a parameter whose type is a dataclass stands for all fields of it."""
+    signature = inspect.signature(function)
+    groups: dict[str, Any] = {
+        name: item.annotation for name, item in signature.parameters.items() if is_dataclass(item.annotation)
+    }
+    own = [item for name, item in signature.parameters.items() if name not in groups]
+    shared = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
+        for group in groups.values()
+        for field in fields(group)
+    ]
+
+    @wraps(function)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        function(**values)
+
+    keyword_only = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
+    run.__signature__ = inspect.Signature([*keyword_only, *shared])  # type: ignore[attr-defined] # as inspect documents
+    return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pricing:
+    """What to charge."""
+
+    region: Annotated[
+        str | None,
+        typer.Option(help="AWS region of the prices. [default: AWS_REGION, else us-east-1]", rich_help_panel=_PRICES),
+    ] = None
+    arch: Annotated[
+        Literal["x86_64", "arm64"] | None, typer.Option(help="Architecture of the prices.", rich_help_panel=_PRICES)
+    ] = None
+    price_gb_second: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="Price of a GB-second, for the list's.", rich_help_panel=_PRICES),
+    ] = None
+    price_request: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="Price of one request, for the list's.", rich_help_panel=_PRICES),
+    ] = None
+    gb_seconds_per_month: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="N", help="The account's monthly GB-seconds, for tiers.", rich_help_panel=_PRICES),
+    ] = None
+    ephemeral_storage: Annotated[
+        int, typer.Option(min=512, max=10_240, metavar="MB", help="Size of /tmp.", rich_help_panel=_PRICES)
+    ] = 512
+    cold_start_rate: Annotated[
+        float,
+        typer.Option(
+            min=0, max=100, metavar="PCT", help="Share of invocations that pay for init.", rich_help_panel=_PRICES
+        ),
+    ] = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosing:
+    """What to recommend for."""
+
+    strategy: Annotated[
+        Literal["cost", "speed", "balanced"],
+        typer.Option("-s", "--strategy", help="What counts; all three picks are shown.", rich_help_panel=_CHOOSING),
+    ] = "balanced"
+    balanced_weight: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="W", help="Weight of cost against speed under balanced.", rich_help_panel=_CHOOSING
+        ),
+    ] = 0.5
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="PCT",
+            help="Take a faster size that is dearer by no more than this, and for speed a cheaper one.",
+            rich_help_panel=_CHOOSING,
+        ),
+    ] = 2.0
+    max_duration: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="MS", help="Leave out sizes with a slower p95.", rich_help_panel=_CHOOSING),
+    ] = None
+    max_cost: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="USD_PER_MILLION", help="Leave out sizes that cost more.", rich_help_panel=_CHOOSING
+        ),
+    ] = None
+    current: Annotated[
+        int | None,
+        typer.Option(
+            min=128, max=10_240, metavar="MB", help="The size set now, to compare.", rich_help_panel=_CHOOSING
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Where the result goes and in which form."""
+
+    format_name: Annotated[
+        str,
+        typer.Option("-f", "--format", metavar="FORMAT", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT),
+    ] = "table"
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Also write a .json, .csv, .md or .txt file. Repeatable.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None
+    save: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Save the whole run as JSON.", rich_help_panel=_OUTPUT)
+    ] = None
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 6 if the answer is inconclusive.", rich_help_panel=_OUTPUT)
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="No progress and no warnings.", rich_help_panel=_OUTPUT)
+    ] = False
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colour; NO_COLOR does the same.", rich_help_panel=_OUTPUT)
+    ] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=_OUTPUT)] = False
+
+
+def tuning_options(choosing: Choosing, pricing: Pricing) -> "Options":
+    """Return what the command line asked for as options of the Python API. Raises UsageError for NaN and infinity."""
+    for name, value in (asdict(choosing) | asdict(pricing)).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(
+                f"--{name.replace('_', '-')} {value} is no number to work with", hint="give a finite number"
+            )
+    wanted = {
+        "strategy": choosing.strategy,
+        "balanced_weight": choosing.balanced_weight,
+        "tolerance": choosing.tolerance / 100,
+        "max_duration_ms": choosing.max_duration,
+        "max_cost_per_million": choosing.max_cost,
+        "current_memory_mb": choosing.current,
+        "region": pricing.region,
+        "default_region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None,
+        "architecture": pricing.arch,
+        "price_gb_second": pricing.price_gb_second,
+        "price_request": pricing.price_request,
+        "gb_seconds_per_month": pricing.gb_seconds_per_month,
+        "ephemeral_storage_mb": pricing.ephemeral_storage,
+        "cold_start_rate": pricing.cold_start_rate / 100,
+    }
+    given: Options = {name: value for name, value in wanted.items() if value is not None}  # type: ignore[assignment] # the keys are those of Options
+    return given

@@ -1,0 +1,21 @@
+"""`powertune prices`: what every cost rests on."""
+
+from typing import Annotated
+
+import typer
+
+from powertune.aws_lambda.pricing import region_prices, regions
+from powertune.cli.deliver import check_format, screen_style, write_out
+from powertune.report import price_table
+
+EXAMPLES = "Example: powertune prices --region eu-central-1"
+
+
+def prices(
+    region: Annotated[str | None, typer.Option(help="One region, with its tiers.")] = None,
+    format_name: Annotated[str, typer.Option("-f", "--format", metavar="FORMAT", help="table, json or csv.")] = "table",
+) -> None:
+    """Show the price table in force: on-demand prices by region and architecture, each row with its date."""
+    check_format(format_name, price_table.FORMATS)
+    rows = [region_prices(name) for name in ([region] if region else regions())]
+    write_out(price_table.render(rows, format_name, screen_style(no_color=True)))

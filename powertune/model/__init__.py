@@ -1,0 +1,1 @@
+"""The nouns: frozen dataclasses that every room passes on. Standard library only."""

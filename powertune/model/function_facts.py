@@ -1,0 +1,14 @@
+"""The function that is tuned, as far as it is known."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFacts:
+    """None stands for what the source does not tell."""
+
+    name: str | None = None
+    runtime: str | None = None
+    architecture: str | None = None
+    region: str | None = None
+    current_memory_mb: int | None = None

@@ -1,0 +1,81 @@
+"""What is known of one memory size: how long runs take there and what they cost."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from powertune.model.invocation import Status
+
+Basis = Literal["measured", "scaled", "interpolated", "extrapolated"]
+"""Where a size's duration comes from: run there, scaled by the CPU law, or read off between or beyond other sizes."""
+
+BASES: tuple[Basis, ...] = ("measured", "scaled", "interpolated", "extrapolated")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many runs stand behind a size."""
+
+    warm: int = 0
+    cold: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Durations at one size, in milliseconds. None where the recording does not say or one run cannot."""
+
+    mean: float
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    stddev: float | None = None
+    ci95: tuple[float, float] | None = None
+    """95 % confidence interval of the mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class InitTime:
+    """Init durations of cold starts, in milliseconds."""
+
+    mean: float
+    p95: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Expected cost of one invocation, in `currency`."""
+
+    per_invocation: float
+    per_million: float
+    ci95_per_million: tuple[float, float] | None = None
+    currency: str = "USD"
+
+    @property
+    def usd_per_invocation(self) -> float:
+        """Cost of one invocation in US dollars. Raises ValueError in another currency."""
+        return self._usd(self.per_invocation)
+
+    @property
+    def usd_per_million(self) -> float:
+        """Cost of a million invocations in US dollars. Raises ValueError in another currency."""
+        return self._usd(self.per_million)
+
+    def _usd(self, amount: float) -> float:
+        if self.currency != "USD":
+            raise ValueError(f"this cost is in {self.currency}, not USD: use per_million and currency")
+        return amount
+
+
+@dataclass(frozen=True, slots=True)
+class SizeProfile:
+    """One memory size as a row: a size that failed has a status and a reason instead of figures."""
+
+    memory_mb: int
+    status: Status = "ok"
+    reason: str | None = None
+    basis: Basis = "measured"
+    invocations: Counts = field(default_factory=Counts)
+    duration_ms: Distribution | None = None
+    init_ms: InitTime | None = None
+    max_memory_used_mb: float | None = None
+    cost: Cost | None = None

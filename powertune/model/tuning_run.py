@@ -1,0 +1,70 @@
+"""A whole run: all that a renderer, the gate or `apply` sees, and the file on disk. Its layout is in run_file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from powertune.model.function_facts import FunctionFacts
+from powertune.model.invocation import Invocation
+from powertune.model.recommendation import Recommendation
+from powertune.model.run_warning import RunWarning
+from powertune.model.size_profile import SizeProfile
+
+
+@dataclass(frozen=True, slots=True)
+class PricesUsed:
+    """The prices that every cost in the run rests on."""
+
+    region: str
+    architecture: str
+    currency: str
+    as_of: str | None
+    """Date of the price list; None for prices that the user gave."""
+    per_gb_second: float
+    per_request: float
+    basis: str
+    """`list`, `override` or `refreshed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the run itself cost, in the currency of its prices."""
+
+    invocations: int = 0
+    amount: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TuningRun:
+    """The run: where it came from, what was found at each size, and the recommendation."""
+
+    tool_version: str
+    created_at: str
+    """ISO 8601, UTC."""
+    source: Mapping[str, object]
+    function: FunctionFacts
+    pricing: PricesUsed
+    sizes: tuple[SizeProfile, ...]
+    recommendation: Recommendation
+    spent: Spent = field(default_factory=Spent)
+    warnings: tuple[RunWarning, ...] = ()
+    invocations: tuple[Invocation, ...] = ()
+
+    def size(self, memory_mb: int) -> SizeProfile:
+        """Return the profile of one memory size. Raises KeyError if the run has no such size."""
+        for profile in self.sizes:
+            if profile.memory_mb == memory_mb:
+                return profile
+        raise KeyError(memory_mb)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run as plain JSON values, in the layout of the run file."""
+        # Imported here because the run file's room knows this one.
+        from powertune.model.run_file import to_dict  # noqa: PLC0415
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return the run file: JSON text, ASCII only, ending in a newline."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,54 @@
+"""One line a memory size, for spreadsheets."""
+
+import csv
+import io
+
+from powertune.model.recommendation import STRATEGIES
+from powertune.model.size_profile import Cost, Distribution
+from powertune.model.tuning_run import TuningRun
+from powertune.report import Style
+from powertune.text import printable
+
+# What a spreadsheet would take for the start of a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render(run: TuningRun, _style: Style) -> str:
+    """Return a header and a line for each size; empty cells where nothing is known."""
+    code = run.pricing.currency.lower()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            "memory_mb", "status", "basis", "warm", "cold", "failed", "mean_ms", "p50_ms", "p95_ms", "p99_ms",
+            "stddev_ms", "ci95_low_ms", "ci95_high_ms", "init_ms", "max_memory_used_mb", f"{code}_per_million",
+            "picks", "recommended", "reason",
+        ]
+    )  # fmt: skip
+    for size in run.sizes:
+        duration = size.duration_ms or Distribution(float("nan"))
+        low, high = duration.ci95 or (None, None)
+        cost = size.cost or Cost(0.0, float("nan"))
+        picks = [strategy for strategy in STRATEGIES if run.recommendation.pick(strategy) == size.memory_mb]
+        counts = size.invocations
+        figures = (duration.mean, duration.p50, duration.p95, duration.p99, duration.stddev, low, high)
+        writer.writerow(
+            [
+                size.memory_mb, size.status, size.basis, counts.warm, counts.cold, counts.failed,
+                *map(_figure, figures),
+                _figure(size.init_ms.mean if size.init_ms else None), _figure(size.max_memory_used_mb),
+                _figure(cost.per_million), " ".join(picks),
+                "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
+            ]
+        )  # fmt: skip
+    return out.getvalue()
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None or value != value else f"{value:.10g}"  # noqa: PLR0124 - NaN is not itself
+
+
+def csv_text(value: str) -> str:
+    """Return text from outside so that no spreadsheet takes it for a formula."""
+    safe = printable(value, limit=500)
+    return f"'{safe}" if safe.startswith(_FORMULA_STARTS) else safe

@@ -1,0 +1,47 @@
+"""A table and the recommendation for a pull request or a wiki."""
+
+import re
+
+from powertune import text
+from powertune.model.size_profile import SizeProfile
+from powertune.model.tuning_run import TuningRun
+from powertune.report import Style, words
+
+# What could open a link, an image, HTML, a mention or a table cell in text from outside.
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#!|~@&]|(?<=:)/(?=/))")
+
+
+def render(run: TuningRun, _style: Style) -> str:
+    """Return GitHub-flavoured markdown."""
+    lines = [f"**{words.headline(run)}**", ""]
+    lines += [escape(line) for line in (*run.recommendation.reasons, words.comparison(run)) if line]
+    lines += [
+        "",
+        f"| Memory | Duration | p95 | Cost per million | {escape(words.title(run))} |",
+        "|---:|---:|---:|---:|---|",
+    ]
+    lines += [_row(run, size) for size in run.sizes]
+    lines += ["", *(f"- {escape(why)}" for why in words.failures(run))]
+    lines += ["", *(f"*{escape(note)}*" for note in (words.basis_note(run), words.price_note(run)) if note)]
+    for warning in run.warnings:
+        lines += ["", f"> **{escape(warning.code)}**: {escape(warning.message)}. {escape(warning.hint)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _row(run: TuningRun, size: SizeProfile) -> str:
+    duration, cost = size.duration_ms, size.cost
+    cells = [
+        f"{size.memory_mb} MB",
+        text.duration(duration.mean) if duration else "",
+        text.duration(duration.p95) if duration and duration.p95 is not None else "",
+        text.money(cost.per_million, cost.currency) if cost else "",
+        escape(words.note_of(run, size)),
+    ]
+    if size.memory_mb == run.recommendation.memory_mb:
+        cells = [f"**{cell}**" if cell else "" for cell in cells]
+    return f"| {' | '.join(cells)} |"
+
+
+def escape(value: str) -> str:
+    """Return text from outside with everything that markdown would obey taken literally."""
+    return _MARKUP.sub(r"\\\1", text.printable(value, limit=500))

@@ -1,0 +1,1 @@
+"""Where runs come from: the only rooms that run functions or read recordings."""

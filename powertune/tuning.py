@@ -1,0 +1,268 @@
+"""The one loop, whatever the source: measure sizes, make profiles of them, recommend, and build the run."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from powertune import __version__
+from powertune.analysis.doubts import doubts
+from powertune.analysis.duration_model import predict_duration_ms
+from powertune.analysis.recommendation import Choice, recommend
+from powertune.analysis.statistics import Pricing, profile_prediction, profile_size
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.pricing import ARCHITECTURES, FREE_STORAGE_MB, billed_duration_ms, find_prices, rates_for
+from powertune.errors import BadInputError, UsageError
+from powertune.model.function_facts import FunctionFacts
+from powertune.model.invocation import Aggregate, Invocation
+from powertune.model.recommendation import Strategy
+from powertune.model.run_file import RunFileError, from_dict
+from powertune.model.size_profile import SizeProfile
+from powertune.model.source import Source, SourceFacts
+from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
+from powertune.progress import NoProgress, Progress
+from powertune.text import printable
+
+if TYPE_CHECKING:
+    from powertune.sources.handler import OutputTrap
+
+DEFAULT_REGION = "us-east-1"
+_FEWEST_TO_PREDICT = 2
+
+
+class Options(TypedDict, total=False):
+    """How to choose and what to charge: the options that every way of tuning shares."""
+
+    strategy: Strategy
+    balanced_weight: float
+    tolerance: float
+    max_duration_ms: float
+    max_cost_per_million: float
+    current_memory_mb: int
+    region: str
+    """Counts before the source's own region; `default_region` counts after it."""
+    default_region: str
+    architecture: str
+    price_gb_second: float | str | Decimal
+    price_request: float | str | Decimal
+    gb_seconds_per_month: float
+    ephemeral_storage_mb: int
+    cold_start_rate: float
+
+
+def tune(
+    source: Source, *, sizes: Iterable[int] | None = None, samples: int | None = None, **options: Unpack[Options]
+) -> TuningRun:
+    """Measure memory sizes with `source` and recommend one.
+
+    `sizes` are in MB; without them, all that the source offers. `samples` is the number of warm runs per size; without
+    it the source decides. Sizes that the source cannot measure are read off between and beyond those it can, and
+    marked so. Raises PowertuneError for options that make no sense and for what stops the source.
+    """
+    with source:
+        facts = _facts(source)
+        pricing, function = _pricing(facts, options)
+        current_mb = options.get("current_memory_mb")
+        asked = sorted({*(source.sizes if sizes is None else sizes), *([current_mb] if current_mb else [])})
+        # Where a size has to be predicted, every size there is helps.
+        measured = source.sizes if set(asked) - set(source.sizes) else asked
+        plan = dict.fromkeys(measured, samples or facts.default_samples)
+        invocations = tuple(source.measure(plan))
+        facts = _facts(source)
+    profiles = _profiles(measured, invocations, facts, pricing)
+    profiles |= {size: _predicted(size, profiles, pricing) for size in asked if size not in profiles}
+    shown = [profiles[size] for size in asked]
+    recommendation = recommend(shown, _choice(facts, options))
+    return TuningRun(
+        tool_version=__version__,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        source={"kind": facts.kind, **facts.details},
+        function=function,
+        pricing=_prices_used(pricing),
+        sizes=tuple(shown),
+        recommendation=recommendation,
+        spent=_spent(invocations, pricing) if facts.billed else Spent(),
+        warnings=(*facts.warnings, *doubts(shown, recommendation.memory_mb)),
+        invocations=invocations,
+    )
+
+
+def dry_run(
+    handler: str | Callable[..., Any],
+    *,
+    payload: object = None,
+    sizes: Iterable[int] | None = None,
+    samples: int | None = None,
+    known_durations_ms: Mapping[int, float] | None = None,
+    timeout_s: float = MAX_TIMEOUT_S,
+    progress: Progress | None = None,
+    output: "OutputTrap | None" = None,
+    end_process_if_stuck: bool = False,
+    **options: Unpack[Options],
+) -> TuningRun:
+    """Call a Python handler in this process and scale what it takes to every memory size by Lambda's CPU law.
+
+    `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), `known_durations_ms`
+    durations from production by memory size in MB, which anchor the scale. `output` takes what the handler prints,
+    which is dropped without it. `end_process_if_stuck` ends this process where the handler outlives its timeout in
+    code that cannot be interrupted: nothing else can. Raises PowertuneError.
+    """
+    from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
+
+    current_mb = options.get("current_memory_mb")
+    asked = sorted({*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else [])})
+    source = LocalSource(
+        handler,
+        payload=json.dumps({} if payload is None else payload),
+        sizes=asked,
+        known_durations_ms=known_durations_ms,
+        timeout_s=timeout_s,
+        memory_limit_mb=current_mb,
+        progress=progress,
+        output=output,
+        end_process_if_stuck=end_process_if_stuck,
+    )
+    return tune(source, sizes=asked, samples=samples, **options)
+
+
+def estimate(
+    recordings: str | Path | Sequence[str | Path] | Sequence[Invocation | Aggregate],
+    *,
+    sizes: Iterable[int] | None = None,
+    function: str | None = None,
+    skip_invalid: bool = False,
+    progress: Progress | None = None,
+    **options: Unpack[Options],
+) -> TuningRun:
+    """Recommend a memory size from recorded durations: files of any format that powertune reads, or records.
+
+    `sizes` may name sizes that were never recorded: they are interpolated. `function` chooses where files hold
+    several. Raises PowertuneError.
+    """
+    from powertune.sources.recorded import RecordedSource  # noqa: PLC0415 - a dry run needs none of it
+
+    given = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+    source = RecordedSource(
+        [item for item in given if isinstance(item, str | Path)],
+        records=[item for item in given if not isinstance(item, str | Path)],
+        function=function,
+        architecture=options.get("architecture"),
+        skip_invalid=skip_invalid,
+        progress=progress or NoProgress(),
+    )
+    return tune(source, sizes=sizes, **options)
+
+
+def load(path: str | Path) -> TuningRun:
+    """Return the saved run at `path`. Raises BadInputError."""
+    shown = printable(path)
+    try:
+        return from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BadInputError(f"{shown} cannot be read: {error.strerror}", hint="check its name") from error
+    except RunFileError as error:
+        raise BadInputError(f"{shown}: {error}", hint="give a file made with --save") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"{shown} is no run file", hint="give a file made with --save") from error
+
+
+def _facts(source: Source) -> SourceFacts:
+    facts = getattr(source, "facts", None)
+    return facts if isinstance(facts, SourceFacts) else SourceFacts()
+
+
+def _pricing(facts: SourceFacts, options: Options) -> tuple[Pricing, FunctionFacts]:
+    """Return what to charge, and the function with region and architecture settled."""
+    known = facts.function
+    region = options.get("region") or known.region or options.get("default_region") or DEFAULT_REGION
+    named = options.get("architecture") or known.architecture or ARCHITECTURES[0]
+    architecture = next((name for name in ARCHITECTURES if name == named), None)
+    if architecture is None:
+        raise UsageError(
+            f"{printable(named, limit=40)!r} is no architecture of Lambda", hint=f"choose {' or '.join(ARCHITECTURES)}"
+        )
+    prices = find_prices(
+        region,
+        architecture,
+        per_gb_second=options.get("price_gb_second"),
+        per_request=options.get("price_request"),
+    )
+    rates = rates_for(
+        prices,
+        gb_seconds_per_month=options.get("gb_seconds_per_month"),
+        ephemeral_storage_mb=options.get("ephemeral_storage_mb", FREE_STORAGE_MB),
+    )
+    function = FunctionFacts(
+        known.name, known.runtime, architecture, region, options.get("current_memory_mb") or known.current_memory_mb
+    )
+    return Pricing(rates, options.get("cold_start_rate", 0.0)), function
+
+
+def _choice(facts: SourceFacts, options: Options) -> Choice:
+    default = Choice()
+    return Choice(
+        strategy=options.get("strategy", default.strategy),
+        balanced_weight=options.get("balanced_weight", default.balanced_weight),
+        tolerance=options.get("tolerance", default.tolerance),
+        max_duration_ms=options.get("max_duration_ms"),
+        max_cost_per_million=options.get("max_cost_per_million"),
+        current_memory_mb=options.get("current_memory_mb"),
+        allow_unmeasured=facts.kind != "aws",
+        calibrated=facts.calibrated,
+    )
+
+
+def _profiles(
+    sizes: Iterable[int], invocations: Iterable[Invocation], facts: SourceFacts, pricing: Pricing
+) -> dict[int, SizeProfile]:
+    runs: dict[int, list[Invocation]] = defaultdict(list)
+    for invocation in invocations:
+        runs[invocation.memory_mb].append(invocation)
+    summaries: dict[int, list[Aggregate]] = defaultdict(list)
+    for aggregate in facts.aggregates:
+        summaries[aggregate.memory_mb].append(aggregate)
+    return {size: profile_size(size, runs[size], summaries[size], pricing=pricing, basis=facts.basis) for size in sizes}
+
+
+def _predicted(memory_mb: int, profiles: Mapping[int, SizeProfile], pricing: Pricing) -> SizeProfile:
+    """Return the profile of a size that was never measured, or why there can be none."""
+    known = {size: profile for size, profile in profiles.items() if profile.status == "ok" and profile.duration_ms}
+    if len(known) < _FEWEST_TO_PREDICT:
+        reason = "never recorded, and one recorded size tells nothing about others"
+        return SizeProfile(memory_mb, "unavailable", reason, "extrapolated")
+    nearest = known[min(known, key=lambda size: (abs(size - memory_mb), size))]
+    used_mb = nearest.max_memory_used_mb
+    if used_mb is not None and used_mb > memory_mb:
+        reason = f"never recorded, and {nearest.memory_mb} MB used {used_mb:.0f} MB"
+        return SizeProfile(memory_mb, "unavailable", reason, "extrapolated", max_memory_used_mb=used_mb)
+    means_ms = {size: profile.duration_ms.mean for size, profile in known.items() if profile.duration_ms}
+    duration_ms, basis = predict_duration_ms(means_ms, memory_mb)
+    return profile_prediction(memory_mb, duration_ms, basis, nearest, pricing=pricing)
+
+
+def _prices_used(pricing: Pricing) -> PricesUsed:
+    prices = pricing.rates.prices
+    return PricesUsed(
+        region=prices.region,
+        architecture=prices.architecture,
+        currency=prices.currency,
+        as_of=prices.as_of,
+        per_gb_second=float(pricing.rates.per_gb_second),
+        per_request=float(prices.per_request),
+        basis=prices.basis,
+    )
+
+
+def _spent(invocations: Sequence[Invocation], pricing: Pricing) -> Spent:
+    """Return what the runs cost, failed ones included: they are billed, too."""
+    bills = (
+        pricing.rates.bill(
+            invocation.memory_mb,
+            invocation.billed_ms or billed_duration_ms(invocation.duration_ms, invocation.init_ms or 0.0),
+        )
+        for invocation in invocations
+    )
+    return Spent(len(invocations), float(sum(bills)))
