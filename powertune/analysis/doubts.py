@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from powertune import text
 from powertune.aws_lambda.memory import MEMORY_HEADROOM
 from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import SizeProfile
@@ -54,12 +53,10 @@ def _about_runs(measured: Sequence[SizeProfile]) -> Iterator[RunWarning]:
         )
     few = [size for size in measured if 0 < size.invocations.warm < _FEW_RUNS]
     if few:
-        fewest = min(size.invocations.warm for size in few)
+        once = all(size.invocations.warm == 1 for size in few)
         yield RunWarning(
             "few-runs",
-            f"{_names(few)} recorded only {text.count(fewest, 'time')}"
-            if len({size.invocations.warm for size in few}) == 1
-            else f"{_names(few)} recorded fewer than {_FEW_RUNS} times",
+            f"{_names(few)} recorded {'only once' if once else f'fewer than {_FEW_RUNS} times'}",
             "differences of a few per cent mean nothing; add runs",
             _only(few),
         )

@@ -211,13 +211,11 @@ def _headline(chosen: _Option, options: Sequence[_Option], choice: Choice) -> st
 def _why_preferred(chosen: _Option, best: _Option, choice: Choice) -> str:
     own, _ = _axes([chosen, best], choice.strategy, choice.balanced_weight)
     within = own(chosen) <= own(best) * (1 + choice.tolerance)
-    ground = (
-        f"within {choice.tolerance * 100:g} % of the best" if within else "where the samples cannot tell sizes apart,"
-    )
-    word, other = ("cheapest", "fastest") if choice.strategy == "cost" else ("fastest", "cheapest")
+    ground = f"within {choice.tolerance * 100:g} % of the best" if within else "where the samples cannot tell two apart"
+    word, other = ("cheapest", "faster") if choice.strategy == "cost" else ("fastest", "cheaper")
     return (
         f"{chosen.memory_mb} MB is {_compare(chosen, best, choice.strategy)} than the {word}, {best.memory_mb} MB:"
-        f" {ground} the {other} is taken."
+        f" {ground}, the {other} size wins."
     )
 
 

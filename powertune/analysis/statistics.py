@@ -40,15 +40,15 @@ def t95(degrees: int) -> float:
 def summarise(durations_ms: Sequence[float]) -> Distribution:
     """Return mean, percentiles (linear between order statistics), spread and the 95 % interval of the mean.
 
-    Spread and interval (Student's t) need two durations and are None for one. Raises ValueError for none.
+    Spread, tail and interval (Student's t) need two durations and are None for one. Raises ValueError for none.
     """
     if not len(durations_ms):
         raise ValueError("no durations to summarise")
     values = np.sort(np.asarray(durations_ms, dtype=np.float64))  # sorted, so that the order of runs cannot matter
-    p50, p95, p99 = (float(value) for value in np.percentile(values, [50, 95, 99]))
     mean = float(values.mean())
     if len(values) == 1:
-        return Distribution(mean, p50, p95, p99)
+        return Distribution(mean, p50=mean)
+    p50, p95, p99 = (float(value) for value in np.percentile(values, [50, 95, 99]))
     stddev = float(values.std(ddof=1))
     return Distribution(mean, p50, p95, p99, stddev, _interval(mean, stddev, len(values)))
 

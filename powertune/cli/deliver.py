@@ -3,19 +3,21 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from powertune.cli.options import Delivery
 from powertune.errors import BadInputError, ExitCode, UsageError
-from powertune.model.run_warning import RunWarning
-from powertune.model.tuning_run import TuningRun
 from powertune.report import FORMATS, Style, format_of, render
 from powertune.text import nearest, printable
+
+if TYPE_CHECKING:  # the nouns take longer to load than --version may take
+    from powertune.model.run_warning import RunWarning
+    from powertune.model.tuning_run import TuningRun
 
 
 def check(delivery: Delivery) -> None:
@@ -38,7 +40,7 @@ def check_format(name: str, formats: Sequence[str]) -> None:
         )
 
 
-def deliver(run: TuningRun, delivery: Delivery) -> None:
+def deliver(run: "TuningRun", delivery: Delivery) -> None:
     """Write the run everywhere it was asked for, and raise typer.Exit where the exit code is not 0."""
     for path in delivery.output or ():
         write_file(path, render(run, format_of(path), Style(width=120)))
@@ -68,7 +70,7 @@ def screen_style(*, no_color: bool) -> Style:
     return Style(width=max(40, width), color=color, ascii_only=not encoding.startswith("utf"))
 
 
-def show_warnings(warnings: Iterable[RunWarning]) -> None:
+def show_warnings(warnings: Iterable["RunWarning"]) -> None:
     """Print warnings to standard error, each with what would cure it."""
     for warning in warnings:
         print(f"Warning: {printable(warning.message, limit=400)}", file=sys.stderr)
@@ -77,6 +79,8 @@ def show_warnings(warnings: Iterable[RunWarning]) -> None:
 
 def write_file(path: str, content: str) -> None:
     """Write a file as a whole or not at all: to a temporary name in the same folder, then renamed."""
+    import tempfile  # noqa: PLC0415 - slow to load, and only files need it
+
     target = Path(path)
     temporary: str | None = None
     try:

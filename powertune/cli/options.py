@@ -47,7 +47,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Pricing:
     """What to charge."""
 
@@ -81,7 +81,7 @@ class Pricing:
     ] = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Choosing:
     """What to recommend for."""
 
@@ -122,7 +122,7 @@ class Choosing:
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivery:
     """Where the result goes and in which form."""
 

@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from powertune.aws_lambda.pricing import region_prices, regions
 from powertune.cli.deliver import check_format, screen_style, write_out
-from powertune.report import price_table
 
 EXAMPLES = "Example: powertune prices --region eu-central-1"
 
@@ -16,6 +14,10 @@ def prices(
     format_name: Annotated[str, typer.Option("-f", "--format", metavar="FORMAT", help="table, json or csv.")] = "table",
 ) -> None:
     """Show the price table in force: on-demand prices by region and architecture, each row with its date."""
+    # Imported here: the price table must not slow down other commands.
+    from powertune.aws_lambda.pricing import region_prices, regions  # noqa: PLC0415
+    from powertune.report import price_table  # noqa: PLC0415
+
     check_format(format_name, price_table.FORMATS)
     rows = [region_prices(name) for name in ([region] if region else regions())]
     write_out(price_table.render(rows, format_name, screen_style(no_color=True)))

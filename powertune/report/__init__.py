@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from powertune import text
 from powertune.errors import UsageError
-from powertune.model.tuning_run import TuningRun
+
+if TYPE_CHECKING:  # looking a format up must not load the nouns
+    from powertune.model.tuning_run import TuningRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Style:
     ascii_only: bool = False
 
 
-Renderer = Callable[[TuningRun, Style], str]
+Renderer = Callable[["TuningRun", Style], str]
 
 # Format to its module; loaded when used, because a table takes rich and JSON takes nothing.
 _MODULES = {"table": "table", "json": "json_format", "csv": "csv_format", "markdown": "markdown"}
@@ -28,7 +31,7 @@ _SUFFIXES = {".txt": "table", ".json": "json", ".csv": "csv", ".md": "markdown",
 FORMATS = tuple(_MODULES)
 
 
-def render(run: TuningRun, format_name: str, style: Style | None = None) -> str:
+def render(run: "TuningRun", format_name: str, style: Style | None = None) -> str:
     """Return `run` in a format, ending in a newline. Raises UsageError for an unknown format."""
     if format_name not in _MODULES:
         raise UsageError(

@@ -13,13 +13,9 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#!|~@&]|(?<=:)/(?=/))")
 
 def render(run: TuningRun, _style: Style) -> str:
     """Return GitHub-flavoured markdown."""
-    lines = [f"**{words.headline(run)}**", ""]
+    lines = [f"**{words.headline(run)}**", f"{escape(words.title(run))}", ""]
     lines += [escape(line) for line in (*run.recommendation.reasons, words.comparison(run)) if line]
-    lines += [
-        "",
-        f"| Memory | Duration | p95 | Cost per million | {escape(words.title(run))} |",
-        "|---:|---:|---:|---:|---|",
-    ]
+    lines += ["", "| Memory | Duration | p95 | Cost per 1M | |", "|---:|---:|---:|---:|---|"]
     lines += [_row(run, size) for size in run.sizes]
     lines += ["", *(f"- {escape(why)}" for why in words.failures(run))]
     lines += ["", *(f"*{escape(note)}*" for note in (words.basis_note(run), words.price_note(run)) if note)]

@@ -1,6 +1,8 @@
 """The table for a terminal: one row a size, bars for the shape, the picks marked, the recommendation below it."""
 
 import io
+import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +18,7 @@ from powertune.report import Style, words
 
 _WIDE = 100
 _LONGEST_BAR, _SHORTEST_BAR = 14, 4
+_UNIT = re.compile(r"(?<=\d) (?=%|(?:MB|ms|s|times)\b)")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # Of the sixteen colours that every terminal theme makes readable on its own background.
 _DURATION_COLOR, _COST_COLOR, _CHOSEN_COLOR = "cyan", "magenta", "bold green"
@@ -45,20 +48,27 @@ def render(run: TuningRun, style: Style) -> str:
         markup=False,
         emoji=False,
     )
-    console.print(Text(words.title(run), "bold"), soft_wrap=False)
+    console.print(Text(_wrapped(words.title(run), style), "bold"))
     console.print(_table(run, style))
     for why in words.failures(run):
-        console.print(Text(why, "red"))
+        console.print(Text(_wrapped(why, style), "red"))
     console.print()
-    console.print(Text(words.headline(run), _CHOSEN_COLOR if run.recommendation.memory_mb else "bold red"))
+    headline_style = _CHOSEN_COLOR if run.recommendation.memory_mb else "bold red"
+    console.print(Text(_wrapped(words.headline(run), style), headline_style))
     for line in (*run.recommendation.reasons, words.comparison(run)):
         if line:
-            console.print(Text(line))
+            console.print(Text(_wrapped(line, style)))
     for note in (words.basis_note(run), words.price_note(run)):
         if note:
-            console.print(Text(note, "dim"))
+            console.print(Text(_wrapped(note, style), "dim"))
     drawn = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
     return _in_ascii(drawn) + "\n" if style.ascii_only else drawn + "\n"
+
+
+def _wrapped(line: str, style: Style) -> str:
+    """Return a sentence in lines no wider than the screen, numbers kept together with their units."""
+    bound = _UNIT.sub("\N{NO-BREAK SPACE}", line)
+    return textwrap.fill(bound, style.width, break_on_hyphens=False).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _in_ascii(drawn: str) -> str:
@@ -109,7 +119,7 @@ def _columns(run: TuningRun, *, wide: bool) -> list[_Column]:
     ]
     if wide and any(size.duration_ms and size.duration_ms.p95 is not None for size in run.sizes):
         columns.append(_Column("p95", duration("p95")))
-    columns.append(_Column("Per million", _cost, _per_million, _COST_COLOR))
+    columns.append(_Column("Cost per 1M", _cost, _per_million, _COST_COLOR))
     if wide and any(size.invocations.warm or size.invocations.cold for size in run.sizes):
         columns.append(_Column("Runs", lambda size: f"{size.invocations.warm or size.invocations.cold or ''}"))
     if wide and any(size.max_memory_used_mb is not None for size in run.sizes):

@@ -1,0 +1,121 @@
+"""What people see, fixed in files: made anew with `pytest --update-golden`, and then looked at."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+import powertune
+from powertune.model.function_facts import FunctionFacts
+from powertune.model.invocation import Invocation
+from powertune.model.run_warning import RunWarning
+from powertune.model.source import SourceFacts
+from powertune.report import Style, render
+
+HERE = Path(__file__).parent
+
+# The worked example of the AWS Lambda operator guide: a search for prime numbers, mean duration in ms by memory in MB.
+PRIMES_MS = {128: 11722.965, 256: 6678.945, 512: 3194.954, 1024: 1465.984}
+
+STYLES = {
+    "80": Style(80),
+    "120": Style(120),
+    "80-color": Style(80, color=True),
+    "80-ascii": Style(80, ascii_only=True),
+    "56": Style(56),
+}
+
+
+class ScaledSource:
+    """A dry run whose calls are written down: 90 ms of CPU, 20 ms of waiting, no room at 128 MB."""
+
+    sizes = (128, 256, 512, 1024, 1769, 3008)
+    facts = SourceFacts(
+        kind="local",
+        basis="scaled",
+        calibrated=False,
+        billed=False,
+        default_samples=5,
+        function=FunctionFacts(name="shop.orders:handler", runtime="python3.13"),
+        warnings=(RunWarning("scaled-from-this-machine", "scaled from this machine", "give --duration-at MB=MS"),),
+    )
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
+        for size, count in plan.items():
+            if size == 128:
+                yield Invocation(size, 0.0, status="out-of-memory", error="needs about 190 MB", max_memory_used_mb=190)
+                continue
+            scaled_ms = [90 * max(1.0, 1769 / size) * (1 + 0.01 * call) + 20 for call in range(count)]
+            yield from (Invocation(size, duration_ms, max_memory_used_mb=190) for duration_ms in scaled_ms)
+            yield Invocation(size, scaled_ms[0] * 1.2, init_ms=212.5, cold=True, max_memory_used_mb=190)
+
+
+def recorded() -> powertune.TuningRun:
+    records = [Invocation(size, duration_ms) for size, duration_ms in PRIMES_MS.items()]
+    return powertune.estimate(
+        records, strategy="cost", price_gb_second="0.00001667", sizes=[*PRIMES_MS, 768], current_memory_mb=512
+    )
+
+
+def dry_run() -> powertune.TuningRun:
+    return powertune.tune(ScaledSource(), current_memory_mb=512)
+
+
+def nothing_qualifies() -> powertune.TuningRun:
+    return powertune.tune(ScaledSource(), max_duration_ms=100)
+
+
+def in_china() -> powertune.TuningRun:
+    return powertune.tune(ScaledSource(), region="cn-north-1", strategy="speed")
+
+
+RUNS = {"recorded": recorded, "dry-run": dry_run, "nothing-qualifies": nothing_qualifies, "china": in_china}
+
+
+def steady(rendered: str) -> str:
+    """Return what was rendered without what changes from run to run."""
+    rendered = re.sub(r'"created_at": "[^"]*"', '"created_at": "2026-11-23T12:00:00+00:00"', rendered)
+    return rendered.replace(f'"version": "{powertune.__version__}"', '"version": "0.0.0"')
+
+
+def check(name: str, rendered: str, *, update: bool) -> None:
+    golden = HERE / name
+    if update:
+        golden.write_text(rendered, encoding="utf-8")
+    assert golden.exists(), "run pytest --update-golden, and look at the new file"
+    assert rendered == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("run", RUNS)
+def test_the_table_looks_as_it_did(run: str, style: str, update_golden: bool) -> None:  # noqa: FBT001 - a fixture
+    table = render(RUNS[run](), "table", STYLES[style])
+    check(f"{run}-{style}.txt", table, update=update_golden)
+
+
+@pytest.mark.parametrize(("format_name", "suffix"), [("json", "json"), ("csv", "csv"), ("markdown", "md")])
+@pytest.mark.parametrize("run", RUNS)
+def test_a_format_reads_as_it_did(run: str, format_name: str, suffix: str, update_golden: bool) -> None:  # noqa: FBT001 - a fixture
+    check(f"{run}.{suffix}", steady(render(RUNS[run](), format_name)), update=update_golden)
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("width", [40, 56, 72, 80, 100, 120, 200])
+def test_no_line_of_the_table_is_wider_than_the_screen(run: str, width: int) -> None:
+    assert max(map(len, render(RUNS[run](), "table", Style(width)).splitlines())) <= width
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_without_colour_there_is_no_escape_sequence_and_in_ascii_nothing_else(run: str) -> None:
+    assert "\x1b" not in render(RUNS[run](), "table", Style(80))
+    assert render(RUNS[run](), "table", Style(80, ascii_only=True)).isascii()

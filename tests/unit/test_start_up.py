@@ -1,0 +1,64 @@
+"""What the quick answers must not load, told by modules and not by milliseconds."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("boto3", "botocore", "numpy", "rich", "yaml", "pygments", "pydantic", "asyncio", "powertune.tuning")
+SCRIPT = """
+import sys
+from powertune.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+def modules_after(arguments: list[str], environment: dict[str, str] | None = None) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--version"], {}),
+        (["--bogus"], {}),
+        (["dry-run"], {}),
+        (["dry-run", "a:b", "--memory", "12"], {}),
+        (["dry-run", "a:b", "--strategy", "fastest"], {}),
+        (["estimate", "x.csv", "--format", "pdf"], {}),
+        ([], {"_POWERTUNE_COMPLETE": "complete_bash", "COMP_WORDS": "powertune dr", "COMP_CWORD": "1"}),
+        ([], {"_POWERTUNE_COMPLETE": "source_zsh"}),
+    ],
+    ids=str,
+)
+def test_quick_answers_load_nothing_heavy(arguments: list[str], environment: dict[str, str]) -> None:
+    assert modules_after(arguments, environment).isdisjoint(HEAVY)
+
+
+def test_help_loads_rich_and_nothing_else_that_is_heavy() -> None:
+    assert modules_after(["--help"]).isdisjoint(set(HEAVY) - {"rich", "pygments"})
+
+
+def test_the_package_itself_loads_none_of_its_rooms() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, powertune; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = [name for name in done.stdout.split() if name.startswith("powertune")]
+    assert loaded == ["powertune"]
