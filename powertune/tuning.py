@@ -13,7 +13,7 @@ from powertune.analysis.doubts import doubts
 from powertune.analysis.duration_model import predict_duration_ms
 from powertune.analysis.recommendation import Choice, recommend
 from powertune.analysis.statistics import Pricing, profile_prediction, profile_size
-from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
 from powertune.aws_lambda.pricing import ARCHITECTURES, FREE_STORAGE_MB, billed_duration_ms, find_prices, rates_for
 from powertune.errors import BadInputError, UsageError
 from powertune.model.function_facts import FunctionFacts
@@ -62,11 +62,15 @@ def tune(
     it the source decides. Sizes that the source cannot measure are read off between and beyond those it can, and
     marked so. Raises PowertuneError for options that make no sense and for what stops the source.
     """
+    if samples is not None and samples < 1:
+        raise UsageError(f"{samples} is no number of samples", hint="give 1 or more")
     with source:
         facts = _facts(source)
+        choice = _choice(facts, options)
         pricing, function = _pricing(facts, options)
         current_mb = options.get("current_memory_mb")
-        asked = sorted({*(source.sizes if sizes is None else sizes), *([current_mb] if current_mb else [])})
+        wanted = {*(source.sizes if sizes is None else sizes), *([current_mb] if current_mb else [])}
+        asked = sorted(checked_size(size) for size in wanted)
         # Where a size has to be predicted, every size there is helps.
         measured = source.sizes if set(asked) - set(source.sizes) else asked
         plan = dict.fromkeys(measured, samples or facts.default_samples)
@@ -75,7 +79,7 @@ def tune(
     profiles = _profiles(measured, invocations, facts, pricing)
     profiles |= {size: _predicted(size, profiles, pricing) for size in asked if size not in profiles}
     shown = [profiles[size] for size in asked]
-    recommendation = recommend(shown, _choice(facts, options))
+    recommendation = recommend(shown, choice)
     return TuningRun(
         tool_version=__version__,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,7 +120,7 @@ def dry_run(
     asked = sorted({*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else [])})
     source = LocalSource(
         handler,
-        payload=json.dumps({} if payload is None else payload),
+        payload=_as_json(payload),
         sizes=asked,
         known_durations_ms=known_durations_ms,
         timeout_s=timeout_s,
@@ -167,6 +171,15 @@ def load(path: str | Path) -> TuningRun:
         raise BadInputError(f"{shown}: {error}", hint="give a file made with --save") from error
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"{shown} is no run file", hint="give a file made with --save") from error
+
+
+def _as_json(payload: object) -> str:
+    try:
+        return json.dumps({} if payload is None else payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"the payload cannot be JSON: {printable(error)}", hint="give what JSON can hold"
+        ) from error
 
 
 def _facts(source: Source) -> SourceFacts:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from powertune import text
 from powertune.aws_lambda.memory import MEMORY_HEADROOM
+from powertune.errors import UsageError
 from powertune.model.recommendation import STRATEGIES, Change, Confidence, Recommendation, Strategy
 from powertune.model.size_profile import Cost, Distribution, SizeProfile
 
@@ -29,6 +30,16 @@ class Choice:
     allow_unmeasured: bool = True
     """False where a size has to be measured before it is recommended for speed or balanced: live tuning."""
     calibrated: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for wishes that make no sense."""
+        if self.strategy not in STRATEGIES:
+            near = text.nearest(self.strategy, STRATEGIES) or f"choose from {', '.join(STRATEGIES)}"
+            raise UsageError(f"there is no strategy {text.printable(self.strategy, limit=40)!r}", hint=near)
+        if not 0 <= self.balanced_weight <= 1:
+            raise UsageError(f"a balanced weight of {self.balanced_weight} is not between 0 and 1", hint="0.5 is even")
+        if not 0 <= self.tolerance < math.inf:
+            raise UsageError(f"a tolerance of {self.tolerance} is no share", hint="0.02 is 2 %, 0 the plain best")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from powertune.cli.options import Delivery
-from powertune.errors import BadInputError, ExitCode, UsageError
+from powertune.errors import BadInputError, ExitCode, FunctionFailedError, UsageError
 from powertune.report import FORMATS, Style, format_of, render
 from powertune.text import nearest, printable
 
@@ -48,9 +49,14 @@ def deliver(run: "TuningRun", delivery: Delivery) -> None:
         write_file(delivery.save, run.to_json())
     write_out(render(run, delivery.format_name, screen_style(no_color=delivery.no_color)))
     if not delivery.quiet:
-        show_warnings(run.warnings)
+        # The table itself says what its durations rest on.
+        said = {"scaled-from-this-machine"} if delivery.format_name == "table" else set()
+        show_warnings(warning for warning in run.warnings if warning.code not in said)
     if not any(size.status == "ok" for size in run.sizes):
-        raise typer.Exit(ExitCode.FUNCTION_FAILED)
+        raise FunctionFailedError(
+            f"the function failed at every size: {run.sizes[0].reason or run.sizes[0].status}",
+            hint="mend the function or its payload first; powertune dry-run -v shows what it printed",
+        )
     if delivery.strict and run.recommendation.confidence == "inconclusive":
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
@@ -71,10 +77,14 @@ def screen_style(*, no_color: bool) -> Style:
 
 
 def show_warnings(warnings: Iterable["RunWarning"]) -> None:
-    """Print warnings to standard error, each with what would cure it."""
+    """Print warnings to standard error, each with what would cure it, in lines that fit a terminal."""
+    # One warning stays one line where a program may be reading.
+    width = shutil.get_terminal_size((80, 24)).columns if sys.stderr.isatty() else sys.maxsize
     for warning in warnings:
-        print(f"Warning: {printable(warning.message, limit=400)}", file=sys.stderr)
-        print(f"  {printable(warning.hint, limit=400)}", file=sys.stderr)
+        message = f"Warning: {printable(warning.message, limit=400)}"
+        print(textwrap.fill(message, width, subsequent_indent="  "), file=sys.stderr)
+        hint = printable(warning.hint, limit=400)
+        print(textwrap.fill(hint, width, initial_indent="  ", subsequent_indent="  "), file=sys.stderr)
 
 
 def write_file(path: str, content: str) -> None:

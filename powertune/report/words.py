@@ -95,8 +95,11 @@ def price_note(run: TuningRun) -> str:
 
 def basis_note(run: TuningRun) -> str | None:
     """Return what durations rest on where they were not measured on Lambda."""
-    if not any(size.basis == "scaled" for size in run.sizes):
+    if not any(size.basis == "scaled" and size.status == "ok" for size in run.sizes):
         return None
     if any(warning.code == "scaled-from-this-machine" for warning in run.warnings):
-        return "Durations are scaled from this machine's CPU: compare them, do not quote them."
+        return (
+            "Durations are scaled from this machine's CPU: compare them, do not quote them."
+            " --duration-at MB=MS anchors them to a duration known from production."
+        )
     return "Durations are scaled by Lambda's CPU law from durations known from production."

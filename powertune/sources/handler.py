@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from powertune import text
 from powertune.aws_lambda.calibration import Work
@@ -34,6 +35,8 @@ _FORMS = "write package.module:function, as in powertune.examples.primes:handler
 _STUCK_GRACE_S = 5.0
 # CPU over wall time that one thread cannot reach, so that a second must have been running.
 _SECOND_THREAD_SHARE = 0.2
+_SHORTEST_PARALLEL_MS = 5.0
+"""CPU time below which clocks are too coarse to tell threads apart."""
 
 
 class HandlerTimeoutError(BaseException):
@@ -203,14 +206,16 @@ class _Meter:
         never gave up its core of its own accord has not waited at all, whatever the clocks say.
         """
         ready_ms = max(0.0, self.wall_ms - self._delay_ms)
-        threads = max(1, math.ceil(self._cpu_ms / ready_ms - _SECOND_THREAD_SHARE)) if ready_ms else 1
+        threads = 1
+        if self._cpu_ms > _SHORTEST_PARALLEL_MS:
+            threads = max(1, math.ceil(self._cpu_ms / max(ready_ms, self.wall_ms / 2) - _SECOND_THREAD_SHARE))
         wait_ms = max(0.0, ready_ms - self._cpu_ms / threads) if self._blocked else 0.0
         return Work(self._cpu_ms, wait_ms, threads)
 
 
 def _cpu_ms() -> float:
-    children = os.times()
-    return (time.process_time() + children.children_user + children.children_system) * 1000
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (time.process_time() + children.ru_utime + children.ru_stime) * 1000
 
 
 def _thread_state() -> tuple[int | None, float]:
@@ -288,14 +293,8 @@ class OutputTrap:
     """
 
     def __init__(self, *, keep: bool = False) -> None:
-        # Never closed before the process ends: log handlers that the handler's module sets up hold on to the writer.
-        if keep:
-            import tempfile  # noqa: PLC0415 - only -v needs it
-
-            self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see above
-        else:
-            self._file = open(os.devnull, "r+b", buffering=0)  # noqa: SIM115, PTH123 - see above
-        self._writer = open(self._file.fileno(), "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        self._fd = _temporary_fd() if keep else _sink_fd()
+        self._writer = open(self._fd, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - see _sink_fd
         self._keeps = keep
 
     def __enter__(self) -> Self:
@@ -306,7 +305,7 @@ class OutputTrap:
         self._nothing = open(os.devnull, encoding="ascii")  # noqa: PTH123 - closed on exit
         os.dup2(self._nothing.fileno(), 0)
         for fd in (1, 2):
-            os.dup2(self._file.fileno(), fd)
+            os.dup2(self._fd, fd)
         sys.stdin, sys.stdout, sys.stderr = self._nothing, self._writer, self._writer
         return self
 
@@ -326,8 +325,21 @@ class OutputTrap:
         """Return the last lines that were caught, safe to show; none without `keep`."""
         if not self._keeps:
             return []
-        size = self._file.seek(0, os.SEEK_END)
-        self._file.seek(max(0, size - 200 * lines))
-        caught = self._file.read().decode("utf-8", "replace").splitlines()[-lines:]
-        self._file.seek(0, os.SEEK_END)
+        size = os.fstat(self._fd).st_size
+        start = max(0, size - 200 * lines)
+        caught = os.pread(self._fd, size - start, start).decode("utf-8", "replace").splitlines()[-lines:]
         return [text.printable(line) for line in caught]
+
+
+@cache
+def _sink_fd() -> int:
+    """Return a descriptor of nowhere that is never closed: logging set up by a handler's module holds on to it."""
+    return os.open(os.devnull, os.O_RDWR)
+
+
+def _temporary_fd() -> int:
+    """Return a descriptor of a file that is gone when the process ends."""
+    import tempfile  # noqa: PLC0415 - only -v needs it
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

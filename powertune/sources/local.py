@@ -1,5 +1,6 @@
 """A dry run as a source: one set of calls in this process, scaled to every memory size by the CPU law."""
 
+import hashlib
 import json
 import os
 import statistics
@@ -46,6 +47,8 @@ _CALLING_BUDGET_MS = 3000.0
 _INIT_RUNS = 3
 _INIT_BUDGET_MS = 600.0
 _NOISY_SPREAD = 0.10
+_SHORT_CPU_MS = 5.0
+"""Less CPU time than this is a small part of any bill, and always noisy."""
 _POOR_FIT = 0.05
 
 
@@ -115,6 +118,7 @@ class LocalSource:
         typical = self._typical_work()
         details: dict[str, object] = {
             "handler": self.handler_name,
+            "payload_sha256": hashlib.sha256(self._payload.encode()).hexdigest(),
             "python": sys.version.split()[0],
             "calls": len(self._calls),
             "cpu_ms": typical.cpu_ms,
@@ -265,7 +269,7 @@ class LocalSource:
             )
         yield from self._calibration_warnings()
         cpu_ms = [call.work.cpu_ms for call in self._calls[1:] if call.status == "ok"]
-        if len(cpu_ms) >= _FEWEST_CALLS and statistics.fmean(cpu_ms) > 1:
+        if len(cpu_ms) >= _FEWEST_CALLS and statistics.fmean(cpu_ms) > _SHORT_CPU_MS:
             spread = statistics.stdev(cpu_ms) / statistics.fmean(cpu_ms)
             if spread > _NOISY_SPREAD:
                 yield RunWarning(
