@@ -83,13 +83,13 @@ def tune(
     return TuningRun(
         tool_version=__version__,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        source={"kind": facts.kind, **facts.details},
+        source={"kind": facts.kind, "calibrated": facts.calibrated, **facts.details},
         function=function,
         pricing=_prices_used(pricing),
         sizes=tuple(shown),
         recommendation=recommendation,
         spent=_spent(invocations, pricing) if facts.billed else Spent(),
-        warnings=(*facts.warnings, *doubts(shown, recommendation.memory_mb)),
+        warnings=(*facts.warnings, *doubts(shown, recommendation.memory_mb, calibrated=facts.calibrated)),
         invocations=invocations,
     )
 

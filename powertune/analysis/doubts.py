@@ -10,9 +10,17 @@ _FEW_RUNS = 5
 _NOISY_SPREAD = 0.25
 
 
-def doubts(sizes: Sequence[SizeProfile], recommended_mb: int | None) -> Iterator[RunWarning]:
+def doubts(
+    sizes: Sequence[SizeProfile], recommended_mb: int | None, *, calibrated: bool = True
+) -> Iterator[RunWarning]:
     """Yield warnings about the sizes as measured: a group of sizes with the same doubt gives one warning."""
     ok = [size for size in sizes if size.status == "ok"]
+    if ok and not calibrated:
+        yield RunWarning(
+            "scaled-from-this-machine",
+            "durations are scaled from one machine's CPU, which is not Lambda's: the shape holds, the scale may not",
+            "give a duration known from production with --duration-at MB=MS",
+        )
     yield from _about_runs([size for size in ok if size.basis == "measured"])
     unmeasured = [size for size in ok if size.basis in ("interpolated", "extrapolated")]
     if unmeasured:

@@ -97,7 +97,7 @@ def basis_note(run: TuningRun) -> str | None:
     """Return what durations rest on where they were not measured on Lambda."""
     if not any(size.basis == "scaled" and size.status == "ok" for size in run.sizes):
         return None
-    if any(warning.code == "scaled-from-this-machine" for warning in run.warnings):
+    if run.source.get("calibrated") is False:
         return (
             "Durations are scaled from this machine's CPU: compare them, do not quote them."
             " --duration-at MB=MS anchors them to a duration known from production."

@@ -267,7 +267,6 @@ class LocalSource:
                 f"{text.count(len(failed), 'call')} of {len(self._calls)} failed: {failed[0].error}",
                 "the figures rest on the others; -v shows what the handler printed",
             )
-        yield from self._calibration_warnings()
         cpu_ms = [call.work.cpu_ms for call in self._calls[1:] if call.status == "ok"]
         if len(cpu_ms) >= _FEWEST_CALLS and statistics.fmean(cpu_ms) > _SHORT_CPU_MS:
             spread = statistics.stdev(cpu_ms) / statistics.fmean(cpu_ms)
@@ -277,6 +276,13 @@ class LocalSource:
                     f"CPU time varied by {spread:.0%} from call to call",
                     "close other programs, or average over more calls with --samples",
                 )
+        if self._calibration.worst_error > _POOR_FIT:
+            yield RunWarning(
+                "poor-anchor",
+                f"the calls here cannot be brought nearer than {self._calibration.worst_error:.0%} to the known"
+                " durations",
+                "check that --duration-at and --payload belong to the same work",
+            )
         if typical.threads > 1:
             largest_mb = max(self.sizes)
             yield RunWarning(
@@ -284,22 +290,6 @@ class LocalSource:
                 f"the handler kept about {typical.threads} cores busy; sizes above {MB_PER_VCPU} MB assume that its"
                 f" threads share the work evenly, on up to {visible_vcpus(largest_mb)} vCPUs",
                 "measure the chosen size on AWS before relying on it",
-            )
-
-    def _calibration_warnings(self) -> Iterator[RunWarning]:
-        if not self._known_ms:
-            yield RunWarning(
-                "scaled-from-this-machine",
-                "durations are scaled from this machine's CPU, which is not Lambda's: the shape holds, the scale may"
-                " not",
-                "give a duration known from production with --duration-at MB=MS",
-            )
-        elif self._calibration.worst_error > _POOR_FIT:
-            yield RunWarning(
-                "poor-anchor",
-                f"the calls here cannot be brought nearer than {self._calibration.worst_error:.0%} to the known"
-                " durations",
-                "check that --duration-at and --payload belong to the same work",
             )
 
 

@@ -120,6 +120,7 @@ class RecordedSource:
         return SourceFacts(
             kind="recorded",
             basis="scaled" if "scaled" in bases else "measured",
+            calibrated=all(recording.calibrated for recording in self._recordings),
             billed=False,
             default_samples=max((len(runs) for runs in self._invocations.values()), default=1),
             aggregates=tuple(self._aggregates),

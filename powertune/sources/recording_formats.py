@@ -94,6 +94,8 @@ class Recording:
     invalid_rows: list[str] = field(default_factory=list)
     """Rows that were left out on request, with the reason."""
     basis: Basis = "measured"
+    calibrated: bool = True
+    """False for a saved dry run without an anchor."""
     whole_ms: bool = False
     """Whether the runs were recorded without fractions of a millisecond."""
 
@@ -415,7 +417,9 @@ def _from_run(run: TuningRun) -> Recording:
     if not records:
         records = [_as_aggregate(size, size.duration_ms) for size in seen if size.duration_ms]
     basis: Basis = "scaled" if any(size.basis == "scaled" for size in seen) else "measured"
-    return Recording([(origin, record) for record in records], basis=basis)
+    return Recording(
+        [(origin, record) for record in records], basis=basis, calibrated=run.source.get("calibrated") is not False
+    )
 
 
 def _as_aggregate(size: SizeProfile, duration: Distribution) -> Aggregate:

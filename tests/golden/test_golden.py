@@ -10,7 +10,6 @@ import pytest
 import powertune
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
-from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.report import Style, render
 
@@ -39,7 +38,6 @@ class ScaledSource:
         billed=False,
         default_samples=5,
         function=FunctionFacts(name="shop.orders:handler", runtime="python3.13"),
-        warnings=(RunWarning("scaled-from-this-machine", "scaled from this machine", "give --duration-at MB=MS"),),
     )
 
     def __enter__(self) -> None:
