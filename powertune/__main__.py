@@ -1,13 +1,20 @@
 """`python -m powertune` and the console script."""
 
+import os
 import sys
+from contextlib import suppress
 
 
 def run() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and end the process with its code."""
     from powertune.cli.main import main  # noqa: PLC0415 - importing this module must cost nothing
 
-    sys.exit(main())
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever read it may be gone, which is no error
+            stream.flush()
+    # At once: threads and exit functions that a handler left behind must not keep the process, nor print after us.
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """What takes longer than a second says what it is doing and how long it will take. To stderr, never stdout."""
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from typing import IO, Protocol, TextIO
 
 from powertune import text
@@ -74,7 +73,8 @@ class PlainProgress:
 
     def _tell(self) -> None:
         self._told = time.monotonic()
-        print(f"{self._what}{self._state(self._told - self._began)}", file=self._stream, flush=True)
+        with suppress(OSError):  # nobody may be reading, which is no reason to stop working
+            print(f"{self._what}{self._state(self._told - self._began)}", file=self._stream, flush=True)
 
     def _state(self, elapsed_s: float) -> str:
         if not self._total:
@@ -133,18 +133,8 @@ def progress_for(stream: TextIO | None = None, *, quiet: bool = False) -> Iterat
         yield NoProgress()
         return
     target = stream or sys.stderr
-    is_terminal = target.isatty()
-    with _own_copy(target) as copy:
-        progress: Progress = TerminalProgress(copy) if is_terminal else PlainProgress(copy)
-        try:
-            yield progress
-        finally:
-            progress.end()
-
-
-def _own_copy(stream: TextIO) -> AbstractContextManager[IO[str]]:
-    """Return a stream to the same place that stays open to us while a handler's output is redirected."""
+    progress: Progress = TerminalProgress(target) if target.isatty() else PlainProgress(target)
     try:
-        return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
-    except (OSError, ValueError):  # a stream in memory: nothing redirects it
-        return nullcontext(stream)
+        yield progress
+    finally:
+        progress.end()

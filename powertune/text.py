@@ -89,5 +89,5 @@ def money(amount: float, currency: str = "USD") -> str:
 def percent(value: float) -> str:
     """Return a signed change in per cent with as many digits as it is worth: `+0.04 %`, `-8.3 %`, `-49 %`."""
     magnitude = abs(value)
-    digits = 2 if magnitude < 1 else 1 if magnitude < 10 else 0  # noqa: PLR2004 - about two digits
+    digits = 2 if round(magnitude, 2) < 1 else 1 if round(magnitude, 1) < 10 else 0  # noqa: PLR2004 - about two digits
     return f"{value:+.{digits}f} %"

@@ -27,7 +27,7 @@ from powertune.progress import NoProgress, Progress
 from powertune.text import printable
 
 if TYPE_CHECKING:
-    from powertune.sources.handler import OutputTrap
+    from powertune.sources.containment import OutputTrap
 
 DEFAULT_REGION = "us-east-1"
 _FEWEST_TO_PREDICT = 2

@@ -252,9 +252,12 @@ def _why_none(known: Sequence[_Option], sizes: Sequence[SizeProfile], choice: Ch
         return f"No size gave a result: {text.printable(sizes[0].reason or sizes[0].status)}." if sizes else "No sizes."
     fastest = min(known, key=lambda option: option.duration.mean)
     cheapest = min(known, key=lambda option: option.cost.per_invocation)
+
+    def why_not(option: _Option) -> str:
+        return objection(option.profile, choice) or f"its figures are {option.profile.basis}"
+
     return (
         f"No size qualifies. The fastest, {fastest.memory_mb} MB, takes {text.duration(fastest.duration.mean)}"
-        f" ({objection(fastest.profile, choice)}); the cheapest, {cheapest.memory_mb} MB, costs"
-        f" {text.money(cheapest.cost.per_million, cheapest.cost.currency)} per million"
-        f" ({objection(cheapest.profile, choice)})."
+        f" ({why_not(fastest)}); the cheapest, {cheapest.memory_mb} MB, costs"
+        f" {text.money(cheapest.cost.per_million, cheapest.cost.currency)} per million ({why_not(cheapest)})."
     )

@@ -1,8 +1,9 @@
 """From work seen on one machine to durations on Lambda: one core here is not one core there."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, wall_time_ms
 
@@ -14,9 +15,10 @@ _KNOWN_DURATION_SD = 0.005
 _WAIT_SD = (0.5, 0.05)
 """Of the waiting seen here, and of the known duration: a mocked service waits for nothing, the real one does."""
 
-_WIDEST_CPU_SCALE = 8.0
-_GRID_POINTS = 97
-_REFINEMENTS = 3
+_WIDEST_CPU_SCALE = 32.0
+_GRIDS = (65, 17, 17, 17)
+"""Points of the grid over the CPU scale, and of each finer one around the best point so far."""
+_MOST_WORKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +48,56 @@ class Work:
         return wall_time_ms([(cpu_ms, max(0.0, self.wait_ms + fit.wait_shift_ms))], memory_mb, threads=self.threads)
 
 
-def calibrate(work: Work, known_ms: Mapping[int, float]) -> Calibration:
-    """Return the calibration under which `work` takes the durations known from production.
+def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibration:
+    """Return the calibration under which the mean duration of `works` is what is known from production.
 
     `known_ms` maps a memory size in MB to REPORT's Duration there. One known duration cannot tell a slower core from
     longer waiting, so the least surprising mix is taken: a least-squares fit of CPU scale and waiting with the priors
     above. Waiting comes after computing and adds to it, so for each CPU scale the best waiting has a closed form, and
-    only the scale is searched, on a logarithmic grid that is refined around its best point.
+    only the scale is searched, on a logarithmic grid that is refined around its best point. Of many works a few that
+    stand for the rest are taken. Raises ValueError for no works.
     """
+    if not works:
+        raise ValueError("no work to calibrate")
     if not known_ms:
         return Calibration()
+    sample = _representatives(works)
     low, high = -math.log(_WIDEST_CPU_SCALE), math.log(_WIDEST_CPU_SCALE)
     best_log = 0.0
-    for _ in range(1 + _REFINEMENTS):
-        step = (high - low) / (_GRID_POINTS - 1)
-        grid = [low + step * index for index in range(_GRID_POINTS)]
-        best_log = min(grid, key=lambda log_scale: _misfit(work, known_ms, log_scale)[0])
+    for points in _GRIDS:
+        step = (high - low) / (points - 1)
+        grid = [low + step * index for index in range(points)]
+        best_log = min(grid, key=lambda log_scale: _misfit(sample, known_ms, log_scale)[0])
         low, high = best_log - step, best_log + step
-    _, wait_ms = _misfit(work, known_ms, best_log)
-    fit = Calibration(math.exp(best_log), wait_ms - work.wait_ms)
-    worst = max(abs(work.duration_at_ms(size, fit) / known - 1) for size, known in known_ms.items())
+    _, wait_ms = _misfit(sample, known_ms, best_log)
+    fit = Calibration(math.exp(best_log), wait_ms - fmean(work.wait_ms for work in sample))
+    worst = max(
+        abs(fmean(work.duration_at_ms(size, fit) for work in works) / known - 1) for size, known in known_ms.items()
+    )
     return Calibration(fit.cpu_scale, fit.wait_shift_ms, worst)
 
 
-def _misfit(work: Work, known_ms: Mapping[int, float], log_scale: float) -> tuple[float, float]:
-    """Return the penalty of a CPU scale and the waiting in ms that goes best with it."""
-    computing = Work(work.cpu_ms, 0.0, work.threads)
+def _representatives(works: Sequence[Work]) -> Sequence[Work]:
+    """Return works at even steps through those ordered by CPU time, so that a few stand for all."""
+    if len(works) <= _MOST_WORKS:
+        return works
+    ordered = sorted(works, key=lambda work: (work.cpu_ms, work.wait_ms))
+    return [ordered[(2 * index + 1) * len(works) // (2 * _MOST_WORKS)] for index in range(_MOST_WORKS)]
+
+
+def _misfit(works: Sequence[Work], known_ms: Mapping[int, float], log_scale: float) -> tuple[float, float]:
+    """Return the penalty of a CPU scale and the mean waiting in ms that goes best with it."""
+    scale = Calibration(math.exp(log_scale))
+    computing = [Work(work.cpu_ms, 0.0, work.threads) for work in works]
     left_ms = {
-        size: known - computing.duration_at_ms(size, Calibration(math.exp(log_scale)))
-        for size, known in known_ms.items()
+        size: known - fmean(work.duration_at_ms(size, scale) for work in computing) for size, known in known_ms.items()
     }
+    seen_ms = fmean(work.wait_ms for work in works)
     seen_share, known_share = _WAIT_SD
-    wait_sd = seen_share * work.wait_ms + known_share * math.fsum(known_ms.values()) / len(known_ms)
+    wait_sd = seen_share * seen_ms + known_share * fmean(known_ms.values())
     weights = {size: (_KNOWN_DURATION_SD * known) ** -2 for size, known in known_ms.items()}
-    weighted = math.fsum(weights[size] * left_ms[size] for size in known_ms) + work.wait_ms / wait_sd**2
+    weighted = math.fsum(weights[size] * left_ms[size] for size in known_ms) + seen_ms / wait_sd**2
     wait_ms = max(0.0, weighted / (math.fsum(weights.values()) + wait_sd**-2))
     penalty = math.fsum(weights[size] * (left_ms[size] - wait_ms) ** 2 for size in known_ms)
-    penalty += ((wait_ms - work.wait_ms) / wait_sd) ** 2 + (log_scale / _LOG_CPU_SCALE_SD) ** 2
+    penalty += ((wait_ms - seen_ms) / wait_sd) ** 2 + (log_scale / _LOG_CPU_SCALE_SD) ** 2
     return penalty, wait_ms

@@ -52,9 +52,14 @@ def wall_time_ms(
     if vcpu_share(memory_mb) >= running_threads:
         return math.fsum(cpu_ms / running_threads + wait_ms for cpu_ms, wait_ms in segments)
     bandwidth = _Bandwidth(PERIOD_MS * vcpu_share(memory_mb), running_threads, phase_ms)
+    computing_ms = 0.0
     for cpu_ms, wait_ms in segments:
-        bandwidth.compute(cpu_ms)
-        bandwidth.wait(wait_ms)
+        computing_ms += cpu_ms
+        if wait_ms:  # without waiting between them two segments are one
+            bandwidth.compute(computing_ms)
+            bandwidth.wait(wait_ms)
+            computing_ms = 0.0
+    bandwidth.compute(computing_ms)
     return bandwidth.now_ms - phase_ms
 
 

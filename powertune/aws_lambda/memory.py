@@ -18,7 +18,7 @@ DEFAULT_SIZES_MB = (128, 256, 384, 512, 768, 1024, 1280, 1536, 1769, 2048, 3008)
 """The usual steps, the size that gets one whole vCPU (1769) and the ceiling of many accounts (3008)."""
 
 _ALL_STEP_MB = 64
-_RANGE = re.compile(r"(?P<first>\d+)\.\.(?P<last>\d+)(?::(?P<step>\d+))?")
+_RANGE = re.compile(r"(?P<first>[0-9]+)\.\.(?P<last>[0-9]+)(?::(?P<step>[0-9]+))?")
 _FORMS = "write sizes like 128,256,1024, a range like 128..3008:64, or all"
 
 

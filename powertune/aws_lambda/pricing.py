@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, get_args
@@ -189,7 +189,10 @@ def region_prices(region: str) -> RegionPrices:
 
 
 def _given(price: float | str | Decimal, option: str) -> Decimal:
-    value = Decimal(str(price))
+    try:
+        value = Decimal(str(price))
+    except InvalidOperation:
+        value = Decimal("NaN")
     if not value.is_finite() or value < 0:
         raise UsageError(
             f"{option} {printable(price, limit=40)} is not a price", hint="give a number that is not below 0"

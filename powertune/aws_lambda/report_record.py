@@ -5,7 +5,6 @@ in public logs from 2014 to 2026, which tests/unit/test_report_record.py lists o
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,12 +19,14 @@ _FIELD = re.compile(
     r"(?:^|(?<=\s))"
     r"(?P<key>RequestId|Billed Restore Duration|Billed Duration|Init Duration|Restore Duration|Duration"
     r"|Memory Size|Max Memory Used|Status|Error Type)"
-    r":[ \t]*(?P<value>[^\s]+)"
+    r":[ \t]*(?P<value>[^\s]+)(?:[ \t]+(?P<unit>ms|MB)\b)?"
 )
 _CONTINUES = re.compile(
-    r"\s*(?:Billed Duration|Duration|Memory Size|Max Memory Used|Init Duration|Restore Duration"
-    r"|Billed Restore Duration|Status|Error Type|XRAY TraceId):"
+    r"\s*(?:(?:Billed Duration|Duration|Memory Size|Max Memory Used|Init Duration|Restore Duration"
+    r"|Billed Restore Duration|Error Type|XRAY TraceId):|Status: *(?:success|failure|error|timeout)\b)"
 )
+_LARGEST_FIGURE = 1e9
+"""In ms or MB: no function runs for eleven days or has a petabyte of memory."""
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
 _LONGEST_RECORD_LINES = 12
 _LONGEST_JSON_LINES = 60
@@ -128,11 +129,17 @@ def parse_report_text(text: str) -> ReportRecord:
     """
     # Python and JSON literals of a log line carry their tabs and line breaks as two characters.
     tail = text[text.rfind(_MARK) + len("REPORT ") :].replace("\\t", "\t").replace("\\n", "\n")
-    values: dict[str, str] = {}
+    fields: dict[str, re.Match[str]] = {}
     for found in _FIELD.finditer(tail):
-        values.setdefault(found["key"], found["value"])
-    figures = {name: _number(values[key]) for key, name in _TEXT_FIELDS.items() if key in values}
-    return _record(values.get("RequestId", ""), figures, values.get("Status"), values.get("Error Type"))
+        fields.setdefault(found["key"], found)
+    figures = {}
+    for key, name in _TEXT_FIELDS.items():
+        if key in fields:
+            if not fields[key]["unit"]:  # cut off within the number, for all one can know
+                raise DamagedRecordError(f"no unit after {key}")
+            figures[name] = _number(fields[key]["value"])
+    words = {key: field["value"] for key, field in fields.items()}
+    return _record(words.get("RequestId", ""), figures, words.get("Status"), words.get("Error Type"))
 
 
 def parse_report_json(document: Mapping[str, object]) -> ReportRecord:
@@ -143,8 +150,9 @@ def parse_report_json(document: Mapping[str, object]) -> ReportRecord:
         raise DamagedRecordError("a platform.report object without record.metrics")
     figures = {name: _number(metrics[key]) for name, key in _JSON_FIELDS.items() if metrics.get(key) is not None}
     status, error_type = record.get("status"), record.get("errorType")
+    request_id = record.get("requestId")
     return _record(
-        str(record.get("requestId", "")),
+        request_id if isinstance(request_id, str) else "",
         figures,
         str(status) if status is not None else None,
         str(error_type) if error_type is not None else None,
@@ -153,10 +161,10 @@ def parse_report_json(document: Mapping[str, object]) -> ReportRecord:
 
 def _number(value: object) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LARGEST_FIGURE:
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return float(value)
-    raise DamagedRecordError("a figure that is no number")
+    raise DamagedRecordError("a figure that is none")
 
 
 def _record(request_id: str, figures: Mapping[str, float], status: str | None, error_type: str | None) -> ReportRecord:
@@ -190,13 +198,15 @@ def iter_reports(lines: Iterable[str]) -> Iterator[ReportRecord | DamagedRecordE
     json_lines: list[str] = []
     for raw_line in lines:
         line = raw_line[:_LONGEST_LINE]
-        if json_lines:
+        if json_lines and _MARK not in line:
             json_lines.append(line)
-            # An object opened alone on its line closes on a line of its own, at the left.
-            if line.startswith("}") or len(json_lines) > _LONGEST_JSON_LINES:
+            # An object opened alone on its line closes on a line of its own, under its beginning.
+            closing = json_lines[0].partition("{")[0] + "}"
+            if line.startswith(closing) or len(json_lines) > _LONGEST_JSON_LINES:
                 yield from _read_json("".join(json_lines))
                 json_lines = []
             continue
+        json_lines = []
         if pending and len(pending) < _LONGEST_RECORD_LINES and _CONTINUES.match(line):
             pending.append(line)
             continue

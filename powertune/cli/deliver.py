@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -41,17 +41,22 @@ def check_format(name: str, formats: Sequence[str]) -> None:
         )
 
 
-def deliver(run: "TuningRun", delivery: Delivery) -> None:
-    """Write the run everywhere it was asked for, and raise typer.Exit where the exit code is not 0."""
+def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, errors: TextIO | None = None) -> None:
+    """Write the run everywhere it was asked for, and raise typer.Exit where the exit code is not 0.
+
+    `out` and `errors` are standard output and standard error, where these are not sys.stdout and sys.stderr.
+    """
+    out, errors = out or sys.stdout, errors or sys.stderr
     for path in delivery.output or ():
         write_file(path, render(run, format_of(path), Style(width=120)))
     if delivery.save:
         write_file(delivery.save, run.to_json())
-    write_out(render(run, delivery.format_name, screen_style(no_color=delivery.no_color)))
+    write_out(render(run, delivery.format_name, screen_style(out, no_color=delivery.no_color)), out)
     if not delivery.quiet:
         # The table itself says what its durations rest on.
         said = {"scaled-from-this-machine"} if delivery.format_name == "table" else set()
-        show_warnings(warning for warning in run.warnings if warning.code not in said)
+        with suppress(OSError):  # warnings that nobody can read are no reason to fail
+            show_warnings((warning for warning in run.warnings if warning.code not in said), errors)
     if not any(size.status == "ok" for size in run.sizes):
         raise FunctionFailedError(
             f"the function failed at every size: {run.sizes[0].reason or run.sizes[0].status}",
@@ -61,30 +66,38 @@ def deliver(run: "TuningRun", delivery: Delivery) -> None:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
-def write_out(result: str) -> None:
-    """Write the result to standard output."""
-    sys.stdout.write(result)
-    sys.stdout.flush()
+def write_out(result: str, out: TextIO) -> None:
+    """Write the result to standard output. Raises BadInputError where that is full."""
+    try:
+        out.write(result)
+        out.flush()
+    except BrokenPipeError:
+        # Whoever read our output has had enough of it; nothing is wrong. What is left to flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    except OSError as error:
+        raise BadInputError(
+            f"standard output cannot be written: {error.strerror}", hint="make room, or write to another place"
+        ) from error
 
 
-def screen_style(*, no_color: bool) -> Style:
+def screen_style(out: TextIO, *, no_color: bool) -> Style:
     """Return how to draw on standard output: its width, whether it takes colour, whether it can show bars."""
     width = shutil.get_terminal_size((80, 24)).columns
     plain = no_color or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    color = not plain and (sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR")))
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    color = not plain and (out.isatty() or bool(os.environ.get("FORCE_COLOR")))
+    encoding = (out.encoding or "ascii").lower().replace("-", "")
     return Style(width=max(40, width), color=color, ascii_only=not encoding.startswith("utf"))
 
 
-def show_warnings(warnings: Iterable["RunWarning"]) -> None:
+def show_warnings(warnings: Iterable["RunWarning"], errors: TextIO) -> None:
     """Print warnings to standard error, each with what would cure it, in lines that fit a terminal."""
     # One warning stays one line where a program may be reading.
-    width = shutil.get_terminal_size((80, 24)).columns if sys.stderr.isatty() else sys.maxsize
+    width = shutil.get_terminal_size((80, 24)).columns if errors.isatty() else sys.maxsize
     for warning in warnings:
         message = f"Warning: {printable(warning.message, limit=400)}"
-        print(textwrap.fill(message, width, subsequent_indent="  "), file=sys.stderr)
+        print(textwrap.fill(message, width, subsequent_indent="  "), file=errors)
         hint = printable(warning.hint, limit=400)
-        print(textwrap.fill(hint, width, initial_indent="  ", subsequent_indent="  "), file=sys.stderr)
+        print(textwrap.fill(hint, width, initial_indent="  ", subsequent_indent="  "), file=errors)
 
 
 def write_file(path: str, content: str) -> None:

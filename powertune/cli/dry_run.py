@@ -1,7 +1,6 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -61,29 +60,30 @@ def dry_run(
     # Imported here: what a dry run needs must not slow down --help and usage errors.
     from powertune import tuning  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
-    from powertune.sources.handler import OutputTrap  # noqa: PLC0415
+    from powertune.sources.containment import OutputTrap  # noqa: PLC0415
     from powertune.sources.payloads import read_payload  # noqa: PLC0415
 
     event = json.loads(read_payload(payload)) if payload is not None else {}
-    trap = OutputTrap(keep=verbose)
-    try:
-        with progress_for(quiet=delivery.quiet) as progress:
-            run = tuning.dry_run(
-                handler,
-                payload=event,
-                sizes=sizes,
-                samples=samples,
-                known_durations_ms=known_durations_ms,
-                timeout_s=timeout,
-                progress=progress,
-                output=trap,
-                end_process_if_stuck=True,
-                **wanted,
-            )
-    finally:
-        for line in trap.tail():
-            print(f"  | {line}", file=sys.stderr)
-    deliver(run, delivery)
+    # Until the result is out: a thread that the handler left behind may go on printing.
+    with OutputTrap(keep=verbose) as trap:
+        try:
+            with progress_for(trap.stderr, quiet=delivery.quiet) as progress:
+                run = tuning.dry_run(
+                    handler,
+                    payload=event,
+                    sizes=sizes,
+                    samples=samples,
+                    known_durations_ms=known_durations_ms,
+                    timeout_s=timeout,
+                    progress=progress,
+                    output=trap,
+                    end_process_if_stuck=True,
+                    **wanted,
+                )
+        finally:
+            for line in trap.tail():
+                print(f"  | {line}", file=trap.stderr)
+        deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
 
 
 def _known_durations(specs: list[str]) -> dict[int, float]:

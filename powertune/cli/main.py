@@ -17,17 +17,9 @@ _LONGEST_MESSAGE = 1000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (that of the process if None) and return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets its code, not an error.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _open_standard_streams()
     try:
-        # Imported here, so that an interrupt while loading, too, ends without a traceback.
-        from powertune.cli.app import app  # noqa: PLC0415
-
-        code = app(args or ["--help"], prog_name="powertune", standalone_mode=False)
-        sys.stdout.flush()
-        return int(code or 0)
+        return _run(args)
     except PowertuneError as error:
         _debug(args)
         return _complain(error.message, error.hint, error.exit_code)
@@ -38,10 +30,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("Interrupted.", file=sys.stderr)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough of it; nothing is wrong. Python must not try to flush the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
     except Exception as error:  # noqa: BLE001 - the last resort of the whole program
         _debug(args)
         return _complain(
@@ -49,6 +37,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             "run it again with --debug and report what it prints, without payloads and names you keep to yourself",
             ExitCode.BUG,
         )
+
+
+def _run(args: Sequence[str]) -> int:
+    # Imported here, so that an interrupt while loading, too, ends without a traceback.
+    from powertune.cli.app import app  # noqa: PLC0415
+
+    code = int(app(args or ["--help"], prog_name="powertune", standalone_mode=False) or 0)
+    if code == ExitCode.INTERRUPTED:  # Typer makes a number of the exception
+        raise KeyboardInterrupt
+    return code
+
+
+def _open_standard_streams() -> None:
+    """Make sure there are three standard streams that take any character.
+
+    One that was closed is opened on nothing: else the next file to be opened would take its place.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(message: str, hint: str, code: int) -> int:

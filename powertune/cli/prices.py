@@ -1,5 +1,6 @@
 """`powertune prices`: what every cost rests on."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -20,4 +21,4 @@ def prices(
 
     check_format(format_name, price_table.FORMATS)
     rows = [region_prices(name) for name in ([region] if region else regions())]
-    write_out(price_table.render(rows, format_name, screen_style(no_color=True)))
+    write_out(price_table.render(rows, format_name, screen_style(sys.stdout, no_color=True)), sys.stdout)

@@ -293,7 +293,7 @@ class _Node:
         return self.value
 
     def number(self) -> float:
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not math.isfinite(self.value):
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not _is_finite(self.value):
             raise self._complaint("a number")
         return float(self.value)
 
@@ -320,3 +320,10 @@ class _Node:
 
     def _complaint(self, wanted: str) -> RunFileError:
         return RunFileError(f"{self.place} should be {wanted}, not {type(self.value).__name__}")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False

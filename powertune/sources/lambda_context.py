@@ -4,8 +4,6 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -53,28 +51,19 @@ def log_stream_name() -> str:
     return f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
 
 
-@contextmanager
-def lambda_environment(function_name: str, handler: str, memory_mb: int, log_stream: str) -> Iterator[None]:
-    """Set the environment variables that handlers read, and put the old ones back. A region already set is kept."""
-    wanted = {
+def lambda_environment(
+    function_name: str, handler: str, memory_mb: int, log_stream: str, region: str
+) -> dict[str, str]:
+    """Return the environment variables that Lambda sets and handlers read."""
+    return {
+        "AWS_DEFAULT_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": function_name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function_name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_REGION": region,
         "LAMBDA_TASK_ROOT": os.getcwd(),  # noqa: PTH109 - an environment variable is text
         "_HANDLER": handler,
     }
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    wanted |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

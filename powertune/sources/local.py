@@ -16,24 +16,16 @@ from powertune import text
 from powertune.aws_lambda.calibration import Calibration, Work, calibrate
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
-from powertune.errors import FunctionFailedError
+from powertune.errors import BadInputError, FunctionFailedError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
-from powertune.sources.handler import (
-    Call,
-    Handler,
-    HandlerTimeoutError,
-    OutputTrap,
-    call_handler,
-    deadline,
-    last_resort,
-    load_handler,
-    split_handler,
-)
+from powertune.sources.containment import HandlerTimeoutError, OutputTrap, deadline, last_resort, own_surroundings
+from powertune.sources.handler import Call, Handler, call_handler, load_handler, split_handler
 from powertune.sources.lambda_context import LambdaContext, lambda_environment, log_stream_name
+from powertune.sources.meter import resident_memory_mb
 
 # Lambda's own runtime keeps more in memory than a bare interpreter: functions that do nothing log 36 to 40 MB used
 # (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB.
@@ -43,6 +35,9 @@ _BARE_RUNTIME_MB = 37.0
 _FEWEST_CALLS, _MOST_CALLS = 3, 30
 _CALLING_BUDGET_MS = 3000.0
 """How long the calls together may take before they are cut to fewer, when the user gives no number."""
+
+_IMPORT_TIMEOUT_S = 60.0
+"""Lambda gives init 10 s and then tries once more within the function's timeout."""
 
 _INIT_RUNS = 3
 _INIT_BUDGET_MS = 600.0
@@ -82,6 +77,8 @@ class LocalSource:
         self._progress = progress or NoProgress()
         self._output = output or OutputTrap()
         self._end_process_if_stuck = end_process_if_stuck
+        self._function_name = _function_name(handler) if isinstance(handler, str) else "handler"
+        self._log_stream = log_stream_name()
         self._calls: list[Call] = []
         self._init_ms: float | None = None
         self._base_memory_mb = _BARE_RUNTIME_MB
@@ -89,27 +86,31 @@ class LocalSource:
 
     def __enter__(self) -> Self:
         """Import the handler and call it once: on Lambda, too, the first call after init is apart from the rest."""
-        name = _function_name(self.handler_name)
-        log_stream = log_stream_name()
-        with ExitStack() as stack:
-            stack.enter_context(lambda_environment(name, self.handler_name, self._memory_limit_mb, log_stream))
-            self._progress.begin(f"importing {self.handler_name}")
-            handler = self._load()
-            self._environment = stack.pop_all()
-        self._function_name, self._log_stream, self._handler = name, log_stream, handler
-        self._progress.begin(f"calling {self.handler_name} for the first time")
         try:
+            self._folder = os.getcwd()  # noqa: PTH109 - import paths are text
+        except FileNotFoundError:
+            raise BadInputError("the working directory is gone", hint="change to a folder that exists") from None
+        self._region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        with ExitStack() as stack:
+            stack.enter_context(own_surroundings())
+            variables = lambda_environment(
+                self._function_name, self.handler_name, self._memory_limit_mb, self._log_stream, self._region
+            )
+            os.environ.update(variables)
+            self._progress.begin(f"importing {self.handler_name}")
+            self._handler = self._load()
+            self._import_path = list(sys.path)
+            self._resident_mb = resident_memory_mb()
+            self._progress.begin(f"calling {self.handler_name} for the first time")
             self._call()
-        except BaseException:
-            self._environment.close()
-            raise
+            self._surroundings = stack.pop_all()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Put the environment variables back."""
-        self._environment.close()
+        """Put environment variables, working directory and import path back."""
+        self._surroundings.close()
         self._progress.end()
 
     @property
@@ -156,7 +157,7 @@ class LocalSource:
             self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
             self._init_ms, memory_mb = self._measure_init()
             self._base_memory_mb = memory_mb + _RUNTIME_SHARE_MB
-        self._calibration = calibrate(self._typical_work(), self._known_ms)
+        self._calibration = calibrate(self._works(), self._known_ms)
         for memory_mb, count in sorted(plan.items()):
             yield from self._at_size(memory_mb, count)
 
@@ -165,27 +166,30 @@ class LocalSource:
             return self._target
         module, function = split_handler(self._target)
         try:
-            with self._guard(), self._output, deadline(self._timeout_s):
+            with self._output, self._guard(_IMPORT_TIMEOUT_S), deadline(_IMPORT_TIMEOUT_S):
                 return load_handler(module, function)
         except HandlerTimeoutError:
             raise FunctionFailedError(
-                f"{module} was not imported within {text.duration(self._timeout_s * 1000)}",
+                f"{module} was not imported within {_IMPORT_TIMEOUT_S:g} s",
                 hint="on Lambda, too, init has to end: 10 s, or the timeout where that is longer",
             ) from None
 
-    def _guard(self) -> AbstractContextManager[None]:
-        return last_resort(self._timeout_s, self.handler_name) if self._end_process_if_stuck else nullcontext()
+    def _guard(self, timeout_s: float) -> AbstractContextManager[None]:
+        if not self._end_process_if_stuck:
+            return nullcontext()
+        return last_resort(timeout_s, self.handler_name, self._output.stderr)
 
     def _call(self) -> None:
         context = LambdaContext(
             function_name=self._function_name,
             memory_limit_in_mb=str(self._memory_limit_mb),
             timeout_s=self._timeout_s,
-            region=os.environ["AWS_REGION"],
+            region=self._region,
             log_stream_name=self._log_stream,
         )
-        with self._guard(), self._output:
-            self._calls.append(call_handler(self._handler, self._payload, context, self._timeout_s))
+        with self._output, self._guard(self._timeout_s):
+            call = call_handler(self._handler, self._payload, context, self._timeout_s, self._resident_mb)
+        self._calls.append(call)
 
     def _default_samples(self) -> int:
         fitting = int(_CALLING_BUDGET_MS / max(self._calls[0].wall_ms, 0.1))
@@ -207,10 +211,11 @@ class LocalSource:
         try:
             done = subprocess.run(  # noqa: S603 - this interpreter and a file of ours
                 [sys.executable, str(worker)],
-                input=json.dumps({"module": module, "sys_path": sys.path}),
+                input=json.dumps({"module": module, "sys_path": self._import_path}),
                 capture_output=True,
                 text=True,
-                timeout=self._timeout_s,
+                timeout=_IMPORT_TIMEOUT_S,
+                cwd=self._folder,
                 check=True,
             )
             answer: dict[str, float] = json.loads(done.stdout)
@@ -221,9 +226,12 @@ class LocalSource:
             ) from error
         return answer
 
+    def _works(self) -> list[Work]:
+        """Return the work of each warm call that succeeded; of the first call where there is no other."""
+        return [call.work for call in self._calls[1:] if call.status == "ok"] or [self._calls[0].work]
+
     def _typical_work(self) -> Work:
-        """Return the mean work of a warm call; of the first where there is no other."""
-        works = [call.work for call in self._calls[1:] if call.status == "ok"] or [self._calls[0].work]
+        works = self._works()
         return Work(
             statistics.fmean(work.cpu_ms for work in works),
             statistics.fmean(work.wait_ms for work in works),
@@ -298,9 +306,7 @@ def _name_of(handler: Callable[..., Any]) -> str:
     return f"{module}:{getattr(handler, '__qualname__', type(handler).__name__)}"
 
 
-def _function_name(handler_name: str) -> str:
+def _function_name(handler: str) -> str:
     """Return a name that Lambda would take, from the handler's module: `orders` of `shop.orders:handler`."""
-    module = handler_name.replace("/", ".").partition(":")[0] or "handler"
-    parts = [part for part in module.split(".") if part.isidentifier() and part != "py"]
-    last = parts[-1] if ":" in handler_name or len(parts) < 2 else parts[-2]  # noqa: PLR2004 - module.function
-    return last[:64]
+    module, _ = split_handler(handler)
+    return module.rpartition(".")[2][:64]

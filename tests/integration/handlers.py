@@ -40,7 +40,7 @@ def answers(_event: Any, _context: Any) -> dict[str, bool]:
 
 
 def computes(_event: Any, _context: Any) -> None:
-    burn(0.01)
+    burn(0.03)
 
 
 def waits(_event: Any, _context: Any) -> None:
@@ -183,7 +183,7 @@ def returns_seven_megabytes(_event: Any, _context: Any) -> str:
     return "x" * 7_000_000
 
 
-def returns_two_megabytes_beyond_ascii(_event: Any, _context: Any) -> str:
+def returns_a_megabyte_beyond_ascii(_event: Any, _context: Any) -> str:
     return "\N{LATIN SMALL LETTER E WITH ACUTE}" * 1_000_000
 
 

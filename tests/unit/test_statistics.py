@@ -1,0 +1,312 @@
+"""From runs to the profile of a size, against figures worked out by hand."""
+
+import math
+import statistics
+from decimal import Decimal
+
+import pytest
+
+from powertune.analysis.statistics import Pricing, profile_prediction, profile_size, summarise, t95
+from powertune.aws_lambda.pricing import find_prices, rates_for
+from powertune.model.invocation import Aggregate, Invocation, Status
+from powertune.model.size_profile import Cost, Counts, Distribution, InitTime, SizeProfile
+
+PER_GB_SECOND, PER_REQUEST = 0.0000166667, 0.0000002
+PRICING = Pricing(rates_for(find_prices("us-east-1", "x86_64")))
+
+
+def run(
+    duration_ms: float, *, billed_ms: float | None = None, init_ms: float | None = None, used_mb: float | None = None
+) -> Invocation:
+    return Invocation(1024, duration_ms, billed_ms, init_ms, used_mb, cold=init_ms is not None)
+
+
+def failure(status: Status, error: str | None = None, used_mb: float | None = None) -> Invocation:
+    return Invocation(1024, 5.0, max_memory_used_mb=used_mb, status=status, error=error)
+
+
+def profile(
+    *invocations: Invocation, aggregates: tuple[Aggregate, ...] = (), pricing: Pricing = PRICING
+) -> SizeProfile:
+    return profile_size(1024, invocations, aggregates, pricing=pricing)
+
+
+def duration_of(size: SizeProfile) -> Distribution:
+    assert size.duration_ms is not None
+    return size.duration_ms
+
+
+def cost_of(size: SizeProfile) -> Cost:
+    assert size.cost is not None
+    return size.cost
+
+
+def usd_at_1_gb(billed_ms: float) -> float:
+    return billed_ms / 1000 * PER_GB_SECOND + PER_REQUEST
+
+
+# Distributions.
+
+
+def test_a_distribution_is_what_a_textbook_gives() -> None:
+    summary = summarise([40.0, 10.0, 30.0, 20.0])
+    assert summary.mean == 25
+    assert summary.p50 == 25  # half way from 20 to 30
+    assert summary.p95 == pytest.approx(38.5)  # rank 0.95 x 3 = 2.85: 30 + 0.85 x 10
+    assert summary.p99 == pytest.approx(39.7)  # rank 2.97
+    spread = math.sqrt((15**2 + 5**2 + 5**2 + 15**2) / 3)
+    assert summary.stddev == pytest.approx(spread)
+    half = 3.182 * spread / 2  # t of 3 degrees of freedom, over the root of 4
+    assert summary.ci95 == pytest.approx((25 - half, 25 + half))
+
+
+def test_one_duration_has_a_middle_but_no_tail_and_no_spread() -> None:
+    assert summarise([12.5]) == Distribution(12.5, p50=12.5)
+
+
+def test_equal_durations_have_no_spread_and_an_interval_without_width() -> None:
+    assert summarise([7.0, 7.0, 7.0]) == Distribution(7.0, 7.0, 7.0, 7.0, 0.0, (7.0, 7.0))
+
+
+def test_an_interval_does_not_reach_below_nothing() -> None:
+    low, high = summarise([1.0, 99.0]).ci95 or (-1.0, -1.0)
+    assert low == 0
+    assert high == pytest.approx(50 + 12.706 * statistics.stdev([1, 99]) / math.sqrt(2))
+
+
+def test_no_durations_cannot_be_summarised() -> None:
+    with pytest.raises(ValueError, match="no durations"):
+        summarise([])
+
+
+def test_the_order_of_durations_does_not_matter_to_the_last_bit() -> None:
+    durations_ms = [0.1 * 1.7**exponent for exponent in range(30)]
+    assert summarise(durations_ms) == summarise(durations_ms[::-1])
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"),
+    [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (29, 2.045), (30, 2.042)],
+)
+def test_small_samples_have_the_quantiles_of_the_tables(degrees: int, quantile: float) -> None:
+    assert t95(degrees) == quantile
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"), [(31, 2.040), (40, 2.021), (60, 2.000), (120, 1.980), (1000, 1.962), (10**9, 1.960)]
+)
+def test_large_samples_have_the_quantiles_of_the_tables_within_two_thousandths(degrees: int, quantile: float) -> None:
+    assert t95(degrees) == pytest.approx(quantile, abs=0.0026)
+
+
+def test_quantiles_only_fall_with_more_samples() -> None:
+    quantiles = [t95(degrees) for degrees in range(1, 200)]
+    assert quantiles == sorted(quantiles, reverse=True)
+    assert len(set(quantiles)) == len(quantiles)
+
+
+# Profiles of runs.
+
+
+def test_warm_runs_make_the_duration_and_the_cost() -> None:
+    size = profile(run(100.2), run(200.4))
+    assert (size.memory_mb, size.status, size.basis, size.reason) == (1024, "ok", "measured", None)
+    assert size.invocations == Counts(warm=2)
+    assert duration_of(size) == summarise([100.2, 200.4])
+    # 101 and 201 ms are billed: 151 on average.
+    assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(151))
+    assert cost_of(size).per_million == pytest.approx(usd_at_1_gb(151) * 1e6)
+    assert cost_of(size).currency == "USD"
+
+
+def test_the_interval_of_the_cost_is_that_of_the_duration_in_money() -> None:
+    size = profile(run(100.0), run(110.0), run(120.0))
+    low_ms, high_ms = duration_of(size).ci95 or (0.0, 0.0)
+    low, high = cost_of(size).ci95_per_million or (0.0, 0.0)
+    assert low == pytest.approx((usd_at_1_gb(110) - (110 - low_ms) / 1000 * PER_GB_SECOND) * 1e6)
+    assert high == pytest.approx((usd_at_1_gb(110) + (high_ms - 110) / 1000 * PER_GB_SECOND) * 1e6)
+
+
+def test_the_interval_of_a_cost_does_not_reach_below_nothing() -> None:
+    low, _ = cost_of(profile(run(1.0), run(9999.0))).ci95_per_million or (-1.0, -1.0)
+    assert low >= 0
+
+
+def test_cold_runs_do_not_count_beside_warm_ones_but_tell_of_init() -> None:
+    size = profile(run(100.0), run(900.0, init_ms=200.0), run(800.0, init_ms=300.0))
+    assert size.invocations == Counts(warm=1, cold=2)
+    assert duration_of(size).mean == 100
+    assert size.init_ms is not None
+    assert (size.init_ms.mean, size.init_ms.p95) == (250, pytest.approx(295))  # rank 0.95 between 200 and 300
+    assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(100))
+
+
+def test_cold_runs_alone_stand_in_without_the_init_that_was_billed() -> None:
+    size = profile(run(2715.86, billed_ms=3087, init_ms=370.72))
+    assert size.invocations == Counts(cold=1)
+    assert duration_of(size).mean == 2715.86
+    assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(2716))
+
+
+def test_a_logged_billed_duration_is_believed_where_it_only_rounds_up() -> None:
+    # 22.00 is printed for 22.00x: AWS bills 23.
+    assert cost_of(profile(run(22.00, billed_ms=23))).per_invocation == pytest.approx(usd_at_1_gb(23))
+
+
+def test_a_billed_duration_in_steps_of_100_ms_is_of_another_time() -> None:
+    assert cost_of(profile(run(3.89, billed_ms=100))).per_invocation == pytest.approx(usd_at_1_gb(4))
+
+
+def test_a_billed_duration_below_the_duration_is_not_believed() -> None:
+    assert cost_of(profile(run(103.4, billed_ms=3))).per_invocation == pytest.approx(usd_at_1_gb(104))
+
+
+@pytest.mark.parametrize("cold_start_rate", [0.0, 0.01, 1.0])
+def test_cold_starts_cost_their_share_of_init(cold_start_rate: float) -> None:
+    pricing = Pricing(PRICING.rates, cold_start_rate)
+    size = profile(run(100.0), run(400.0, init_ms=500.0), pricing=pricing)
+    assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(100 + cold_start_rate * 500))
+
+
+def test_a_cold_start_rate_without_known_init_costs_nothing() -> None:
+    assert profile(run(100.0), pricing=Pricing(PRICING.rates, 0.5)) == profile(run(100.0))
+
+
+def test_a_cost_is_in_the_currency_of_its_prices() -> None:
+    pricing = Pricing(rates_for(find_prices("cn-north-1", "x86_64")))
+    cost = cost_of(profile(run(1000.0), pricing=pricing))
+    assert cost.currency == "CNY"
+    assert cost.per_invocation == pytest.approx(0.000113477 + 0.00000136)
+    with pytest.raises(ValueError, match="CNY"):
+        _ = cost.usd_per_million
+
+
+def test_storage_is_part_of_the_cost() -> None:
+    pricing = Pricing(rates_for(find_prices("us-east-1", "x86_64"), ephemeral_storage_mb=1536))
+    cost = cost_of(profile(run(1000.0), pricing=pricing))
+    assert cost.per_invocation == pytest.approx(float(Decimal("0.0000166667") + Decimal("3.09e-8")) + PER_REQUEST)
+
+
+def test_the_most_memory_used_counts_over_all_runs_failed_ones_too() -> None:
+    size = profile(run(10.0, used_mb=60), run(10.0, used_mb=80), failure("failed", used_mb=90), run(10.0))
+    assert size.max_memory_used_mb == 90
+    assert profile(run(10.0)).max_memory_used_mb is None
+
+
+def test_the_order_of_runs_does_not_matter() -> None:
+    runs = [run(0.1 * 1.3**step, init_ms=step * 0.7 if step % 5 == 0 else None) for step in range(20)]
+    forwards, backwards = profile(*runs), profile(*runs[::-1])
+    assert duration_of(forwards) == duration_of(backwards)
+    assert cost_of(forwards).per_million == pytest.approx(cost_of(backwards).per_million, rel=1e-14)
+
+
+# Failures.
+
+
+def test_failed_runs_are_counted_and_give_no_duration() -> None:
+    size = profile(run(100.0), failure("timed-out"), failure("failed"))
+    assert size.status == "ok"
+    assert size.invocations == Counts(warm=1, failed=2)
+    assert duration_of(size).mean == 100
+
+
+def test_a_size_at_which_nothing_succeeded_has_its_most_frequent_failure() -> None:
+    size = profile(
+        failure("timed-out", "timeout"),
+        failure("out-of-memory", "Runtime.OutOfMemory", used_mb=1024),
+        failure("out-of-memory", "Runtime.OutOfMemory"),
+    )
+    assert (size.status, size.reason) == ("out-of-memory", "Runtime.OutOfMemory")
+    assert size.invocations == Counts(failed=3)
+    assert (size.duration_ms, size.cost, size.max_memory_used_mb) == (None, None, 1024)
+
+
+def test_a_size_without_runs_is_unavailable() -> None:
+    size = profile()
+    assert (size.status, size.reason) == ("unavailable", "nothing was recorded at this size")
+    assert size.invocations == Counts()
+
+
+# Recorded summaries.
+
+
+def test_a_single_summary_keeps_its_percentiles() -> None:
+    size = profile(aggregates=(Aggregate(1024, 100.0, 50, 10.0, 98.0, 130.0, 150.0),))
+    half = t95(49) * 10 / math.sqrt(50)
+    assert duration_of(size) == Distribution(100.0, 98.0, 130.0, 150.0, 10.0, (100 - half, 100 + half))
+    assert size.invocations == Counts(warm=50)
+
+
+def test_a_summary_without_spread_has_no_interval() -> None:
+    size = profile(aggregates=(Aggregate(1024, 100.0, 50),))
+    assert duration_of(size) == Distribution(100.0)
+    assert cost_of(size).ci95_per_million is None
+
+
+def test_two_summaries_are_pooled_as_if_their_runs_were_there() -> None:
+    one, two = [10.0, 20.0], [30.0, 45.0, 60.0]
+    aggregates = tuple(
+        Aggregate(1024, statistics.mean(runs), len(runs), statistics.stdev(runs), p95_ms=59.0) for runs in (one, two)
+    )
+    pooled, expected = duration_of(profile(aggregates=aggregates)), summarise([*one, *two])
+    assert pooled.mean == pytest.approx(expected.mean)
+    assert pooled.stddev == pytest.approx(expected.stddev)
+    assert pooled.ci95 == pytest.approx(expected.ci95)
+    assert (pooled.p50, pooled.p95, pooled.p99) == (None, None, None)
+
+
+def test_a_summary_and_runs_are_pooled_likewise() -> None:
+    one, two = [10.0, 20.0], [30.0, 45.0, 60.0]
+    aggregate = Aggregate(1024, statistics.mean(one), len(one), statistics.stdev(one))
+    size = profile(*(run(duration_ms) for duration_ms in two), aggregates=(aggregate,))
+    assert duration_of(size).stddev == pytest.approx(statistics.stdev([*one, *two]))
+    assert size.invocations == Counts(warm=5)
+
+
+def test_pooling_weighs_by_the_number_of_runs_and_needs_every_spread() -> None:
+    size = profile(aggregates=(Aggregate(1024, 100.0, 9, 5.0), Aggregate(1024, 200.0, 1)))
+    assert duration_of(size) == Distribution(110.0)
+
+
+def test_a_mean_is_billed_with_the_half_millisecond_that_rounding_adds() -> None:
+    assert cost_of(profile(aggregates=(Aggregate(1024, 100.2, 50),))).per_invocation == pytest.approx(
+        usd_at_1_gb(100.7)
+    )
+    assert cost_of(profile(aggregates=(Aggregate(1024, 0.2, 50),))).per_invocation == pytest.approx(usd_at_1_gb(1))
+
+
+def test_a_summary_of_one_run_is_rounded_up_like_a_run() -> None:
+    assert cost_of(profile(aggregates=(Aggregate(1024, 100.2),))).per_invocation == pytest.approx(usd_at_1_gb(101))
+
+
+def test_summaries_of_cold_runs_stand_in_only_where_nothing_was_warm() -> None:
+    cold = Aggregate(1024, 900.0, 4, init_ms=300.0, cold=True)
+    beside = profile(run(100.0), aggregates=(cold,))
+    assert (duration_of(beside).mean, beside.invocations) == (100, Counts(warm=1, cold=4))
+    assert beside.init_ms == InitTime(300.0, 300.0)
+    alone = profile(aggregates=(cold,))
+    assert (duration_of(alone).mean, alone.invocations) == (900, Counts(cold=4))
+
+
+def test_cold_runs_do_not_count_beside_warm_summaries() -> None:
+    size = profile(run(900.0, init_ms=300.0), aggregates=(Aggregate(1024, 100.0, 10),))
+    assert (duration_of(size).mean, size.invocations) == (100, Counts(warm=10, cold=1))
+
+
+# Predictions.
+
+
+def test_a_prediction_has_a_mean_and_the_init_and_memory_of_its_neighbour() -> None:
+    neighbour = profile(run(100.0, used_mb=80), run(300.0, init_ms=200.0))
+    size = profile_prediction(2048, 60.0, "interpolated", neighbour, pricing=PRICING)
+    assert (size.memory_mb, size.status, size.basis) == (2048, "ok", "interpolated")
+    assert size.duration_ms == Distribution(60.0)
+    assert (size.init_ms, size.max_memory_used_mb) == (neighbour.init_ms, 80)
+    assert size.invocations == Counts()
+    assert cost_of(size).per_invocation == pytest.approx(60.5 / 1000 * 2 * PER_GB_SECOND + PER_REQUEST)
+    assert cost_of(size).ci95_per_million is None
+
+
+def test_a_prediction_is_billed_at_least_a_millisecond() -> None:
+    size = profile_prediction(1024, 0.1, "extrapolated", profile(run(0.2)), pricing=PRICING)
+    assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(1))
