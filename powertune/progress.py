@@ -92,7 +92,7 @@ class TerminalProgress:
     measured in this process.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], *, color: bool = True) -> None:
         # Imported here: rich takes longer to load than most commands take to run.
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
@@ -103,7 +103,7 @@ class TerminalProgress:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
-            console=Console(file=stream),
+            console=Console(file=stream, no_color=True if not color else None),
             transient=True,
             auto_refresh=False,
         )
@@ -127,13 +127,13 @@ class TerminalProgress:
 
 
 @contextmanager
-def progress_for(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[Progress]:
+def progress_for(stream: TextIO | None = None, *, quiet: bool = False, color: bool = True) -> Iterator[Progress]:
     """Give what suits `stream` (stderr if not given): a bar on a terminal, plain lines elsewhere, or nothing."""
     if quiet:
         yield NoProgress()
         return
     target = stream or sys.stderr
-    progress: Progress = TerminalProgress(target) if target.isatty() else PlainProgress(target)
+    progress: Progress = TerminalProgress(target, color=color) if target.isatty() else PlainProgress(target)
     try:
         yield progress
     finally:

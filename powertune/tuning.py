@@ -14,8 +14,15 @@ from powertune.analysis.duration_model import predict_duration_ms
 from powertune.analysis.recommendation import Choice, recommend
 from powertune.analysis.statistics import Pricing, profile_prediction, profile_size
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
-from powertune.aws_lambda.pricing import ARCHITECTURES, FREE_STORAGE_MB, billed_duration_ms, find_prices, rates_for
-from powertune.errors import BadInputError, UsageError
+from powertune.aws_lambda.pricing import (
+    ARCHITECTURES,
+    FREE_STORAGE_MB,
+    UnknownPlaceError,
+    billed_duration_ms,
+    find_prices,
+    rates_for,
+)
+from powertune.errors import BadInputError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.recommendation import Strategy
@@ -116,6 +123,7 @@ def dry_run(
     """
     from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
 
+    _pricing(SourceFacts(), options)  # what is wrong with the options is told before anything runs
     current_mb = options.get("current_memory_mb")
     asked = sorted({*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else [])})
     source = LocalSource(
@@ -191,27 +199,42 @@ def _pricing(facts: SourceFacts, options: Options) -> tuple[Pricing, FunctionFac
     """Return what to charge, and the function with region and architecture settled."""
     known = facts.function
     region = options.get("region") or known.region or options.get("default_region") or DEFAULT_REGION
-    named = options.get("architecture") or known.architecture or ARCHITECTURES[0]
-    architecture = next((name for name in ARCHITECTURES if name == named), None)
-    if architecture is None:
-        raise UsageError(
-            f"{printable(named, limit=40)!r} is no architecture of Lambda", hint=f"choose {' or '.join(ARCHITECTURES)}"
+    architecture = options.get("architecture") or known.architecture or ARCHITECTURES[0]
+    try:
+        prices = find_prices(
+            region,
+            architecture,
+            per_gb_second=options.get("price_gb_second"),
+            per_request=options.get("price_request"),
         )
-    prices = find_prices(
-        region,
-        architecture,
-        per_gb_second=options.get("price_gb_second"),
-        per_request=options.get("price_request"),
-    )
+    except UnknownPlaceError as error:
+        raise _by_origin(error, options, known) from None
     rates = rates_for(
         prices,
         gb_seconds_per_month=options.get("gb_seconds_per_month"),
         ephemeral_storage_mb=options.get("ephemeral_storage_mb", FREE_STORAGE_MB),
     )
     function = FunctionFacts(
-        known.name, known.runtime, architecture, region, options.get("current_memory_mb") or known.current_memory_mb
+        known.name,
+        known.runtime,
+        prices.architecture,
+        region,
+        options.get("current_memory_mb") or known.current_memory_mb,
     )
     return Pricing(rates, options.get("cold_start_rate", 0.0)), function
+
+
+def _by_origin(error: UnknownPlaceError, options: Options, known: FunctionFacts) -> PowertuneError:
+    """Return what to say of a region or architecture that does not exist, by where it came from."""
+    asked, found = (
+        (options.get("region"), known.region) if error.is_region else (options.get("architecture"), known.architecture)
+    )
+    if asked:
+        return error
+    if found:
+        option = "--region" if error.is_region else "--arch"
+        return BadInputError(f"{error.message}, and the input names it", hint=f"{error.hint}; {option} overrules it")
+    return UsageError(f"{error.message}, and AWS_REGION or AWS_DEFAULT_REGION names it", hint=error.hint)
 
 
 def _choice(facts: SourceFacts, options: Options) -> Choice:

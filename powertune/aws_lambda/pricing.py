@@ -20,6 +20,7 @@ FREE_STORAGE_MB = 512
 
 _MB_PER_GB = 1024
 _MS_PER_S = 1000
+_HIGHEST_PRICE = 1_000_000
 
 
 Tiers = Sequence[tuple[Decimal | None, Decimal]]
@@ -123,22 +124,38 @@ def regions() -> tuple[str, ...]:
     return tuple(_table()["regions"])
 
 
+class UnknownPlaceError(UsageError):
+    """There is no such region, or no such architecture."""
+
+    def __init__(self, message: str, *, hint: str, is_region: bool) -> None:
+        super().__init__(message, hint=hint)
+        self.is_region = is_region
+
+
 def find_prices(
     region: str,
-    architecture: Architecture,
+    architecture: str,
     *,
     per_gb_second: float | str | Decimal | None = None,
     per_request: float | str | Decimal | None = None,
 ) -> Prices:
     """Return the prices of a region and architecture; a given `per_gb_second` or `per_request` takes the list's place.
 
-    Raises UsageError for a region that does not exist, PriceUnknownError for a price that the table does not know.
+    Raises UnknownPlaceError for a region or architecture that does not exist, PriceUnknownError for a price that the
+    table does not know.
     """
+    known_architecture = next((name for name in ARCHITECTURES if name == architecture), None)
+    if known_architecture is None:
+        raise UnknownPlaceError(
+            f"{printable(architecture, limit=40)!r} is no architecture of Lambda",
+            hint=f"choose {' or '.join(ARCHITECTURES)}",
+            is_region=False,
+        )
     if per_gb_second is not None and per_request is not None and region not in regions():
         row = RegionPrices(region, "USD", None, {}, None, None)  # newer than this table, priced by the user
     else:
         row = region_prices(region)
-    tiers = row.tiers.get(architecture, ())
+    tiers = row.tiers.get(known_architecture, ())
     if per_gb_second is not None:
         tiers = [(None, _given(per_gb_second, "--price-gb-second"))]
     if not tiers:
@@ -153,7 +170,7 @@ def find_prices(
         )
     return Prices(
         region=region,
-        architecture=architecture,
+        architecture=known_architecture,
         currency=row.currency,
         as_of=None if per_gb_second is not None else row.as_of,
         tiers=tiers,
@@ -164,12 +181,13 @@ def find_prices(
 
 
 def region_prices(region: str) -> RegionPrices:
-    """Return what the table says of a region. Raises UsageError for a region that does not exist."""
+    """Return what the table says of a region. Raises UnknownPlaceError for a region that does not exist."""
     row = _table()["regions"].get(region)
     if row is None:
-        raise UsageError(
+        raise UnknownPlaceError(
             f"there is no AWS region {printable(region, limit=40)!r} in the price table",
             hint=nearest(region, regions()) or "powertune prices lists them",
+            is_region=True,
         )
     limits: dict[str, list[str]] = _table()["tier_limits_gb_seconds"]
     return RegionPrices(
@@ -193,9 +211,9 @@ def _given(price: float | str | Decimal, option: str) -> Decimal:
         value = Decimal(str(price))
     except InvalidOperation:
         value = Decimal("NaN")
-    if not value.is_finite() or value < 0:
+    if not value.is_finite() or not 0 <= value <= _HIGHEST_PRICE:
         raise UsageError(
-            f"{option} {printable(price, limit=40)} is not a price", hint="give a number that is not below 0"
+            f"{option} {printable(price, limit=40)} is not a price", hint=f"give a number from 0 to {_HIGHEST_PRICE}"
         )
     return value
 

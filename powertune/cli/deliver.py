@@ -6,11 +6,11 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from powertune.cli import files
 from powertune.cli.options import Delivery
 from powertune.errors import BadInputError, ExitCode, FunctionFailedError, UsageError
 from powertune.report import FORMATS, Style, format_of, render
@@ -21,15 +21,22 @@ if TYPE_CHECKING:  # the nouns take longer to load than --version may take
     from powertune.model.tuning_run import TuningRun
 
 
-def check(delivery: Delivery) -> None:
-    """Raise UsageError for an output that could not be written later, before any work is done."""
+def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
+    """Raise PowertuneError for an output that could not be written later, before any work is done.
+
+    `inputs` are files that must not be written over.
+    """
     check_format(delivery.format_name, FORMATS)
     for path in delivery.output or ():
         format_of(path)
-    for path in (*(delivery.output or ()), *([delivery.save] if delivery.save else [])):
-        folder = Path(path).parent
-        if not folder.is_dir():
-            raise UsageError(f"there is no folder {printable(folder)}", hint="make it first, or name another file")
+    for path in _files(delivery):
+        if os.path.realpath(path) in map(os.path.realpath, inputs):
+            raise UsageError(f"{printable(path)} is both read and written", hint="name another file to write")
+        files.check_writable(path)
+
+
+def _files(delivery: Delivery) -> list[str]:
+    return [*(delivery.output or ()), *([] if delivery.save is None else [delivery.save])]
 
 
 def check_format(name: str, formats: Sequence[str]) -> None:
@@ -47,11 +54,11 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
     `out` and `errors` are standard output and standard error, where these are not sys.stdout and sys.stderr.
     """
     out, errors = out or sys.stdout, errors or sys.stderr
-    for path in delivery.output or ():
-        write_file(path, render(run, format_of(path), Style(width=120)))
-    if delivery.save:
-        write_file(delivery.save, run.to_json())
     write_out(render(run, delivery.format_name, screen_style(out, no_color=delivery.no_color)), out)
+    for path in delivery.output or ():
+        files.write(path, render(run, format_of(path), Style(width=120)))
+    if delivery.save is not None:
+        files.write(delivery.save, run.to_json())
     if not delivery.quiet:
         # The table itself says what its durations rest on.
         said = {"scaled-from-this-machine"} if delivery.format_name == "table" else set()
@@ -98,37 +105,3 @@ def show_warnings(warnings: Iterable["RunWarning"], errors: TextIO) -> None:
         print(textwrap.fill(message, width, subsequent_indent="  "), file=errors)
         hint = printable(warning.hint, limit=400)
         print(textwrap.fill(hint, width, initial_indent="  ", subsequent_indent="  "), file=errors)
-
-
-def write_file(path: str, content: str) -> None:
-    """Write a file as a whole or not at all: to a temporary name in the same folder, then renamed."""
-    import tempfile  # noqa: PLC0415 - slow to load, and only files need it
-
-    target = Path(path)
-    temporary: str | None = None
-    try:
-        fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(fd, "w", encoding="utf-8", newline="") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _as_new_file(temporary, target)
-        Path(temporary).replace(target)
-    except OSError as error:
-        if temporary:
-            with suppress(OSError):
-                Path(temporary).unlink()
-        raise BadInputError(
-            f"{printable(path)} cannot be written: {error.strerror}", hint="name a file in a folder you can write to"
-        ) from error
-
-
-def _as_new_file(temporary: str, target: Path) -> None:
-    """Give a temporary file the permissions of the file it replaces, or of any new file."""
-    if target.exists():
-        mode = target.stat().st_mode & 0o777
-    else:
-        umask = os.umask(0)
-        os.umask(umask)
-        mode = 0o666 & ~umask
-    Path(temporary).chmod(mode)

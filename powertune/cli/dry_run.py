@@ -1,6 +1,7 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size, parse_sizes
 from powertune.cli import options
 from powertune.cli.deliver import check, deliver
 from powertune.errors import BadInputError, UsageError
+
+_MB_MS = re.compile(r"\s*(?P<mb>[0-9]+)\s*=(?P<ms>.*)", re.DOTALL)
 
 EXAMPLES = """
 Examples: powertune dry-run shop.orders:handler -p @sqs-batch --current 512
@@ -53,7 +56,8 @@ def dry_run(
     The handler is called in this process: no container, no network of powertune's own. Its CPU time is scaled to every
     memory size by Lambda's CPU law; waiting is not scaled.
     """
-    check(delivery)
+    check(delivery, inputs=[payload] if payload else [])
+    options.check_finite("timeout", timeout)
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
     known_durations_ms = _known_durations(duration_at or [])
@@ -67,7 +71,7 @@ def dry_run(
     # Until the result is out: a thread that the handler left behind may go on printing.
     with OutputTrap(keep=verbose) as trap:
         try:
-            with progress_for(trap.stderr, quiet=delivery.quiet) as progress:
+            with progress_for(trap.stderr, quiet=delivery.quiet, color=not delivery.no_color) as progress:
                 run = tuning.dry_run(
                     handler,
                     payload=event,
@@ -90,12 +94,30 @@ def _known_durations(specs: list[str]) -> dict[int, float]:
     """Return durations in ms by memory size in MB, from `512=143` and from files with REPORT lines."""
     known: dict[int, float] = {}
     for spec in specs:
-        size, equals, milliseconds = spec.partition("=")
-        if equals and size.strip().isdecimal() and not Path(spec).exists():
-            known[checked_size(int(size[:9]))] = _positive(milliseconds, spec)
+        written = _MB_MS.fullmatch(spec)
+        if written and not _exists(spec):
+            found = {checked_size(int(written["mb"][:9])): _positive(written["ms"], spec)}
+        elif _exists(spec):
+            found = _recorded_durations(spec)
         else:
-            known |= _recorded_durations(spec)
+            raise UsageError(
+                f"--duration-at {text.printable(spec, limit=60)!r} is neither MB=MS nor a file",
+                hint="write --duration-at 512=143, or name a file with REPORT lines",
+            )
+        twice = known.keys() & found.keys()
+        if twice:
+            raise UsageError(
+                f"--duration-at gives {min(twice)} MB two durations", hint="give each size one, the mean of several"
+            )
+        known |= found
     return known
+
+
+def _exists(spec: str) -> bool:
+    try:
+        return bool(spec.strip()) and Path(spec).exists()
+    except (OSError, ValueError):  # too long for a name
+        return False
 
 
 def _positive(milliseconds: str, spec: str) -> float:
@@ -113,15 +135,12 @@ def _positive(milliseconds: str, spec: str) -> float:
 
 def _recorded_durations(path: str) -> dict[int, float]:
     """Return the mean duration of warm runs at each size that a file has records of."""
-    if not Path(path).exists():
-        raise UsageError(
-            f"--duration-at {text.printable(path, limit=60)!r} is neither MB=MS nor a file",
-            hint="write --duration-at 512=143, or name a file with REPORT lines",
-        )
     from powertune import tuning  # noqa: PLC0415 - only this form needs it
 
     run = tuning.estimate(path)
-    known = {size.memory_mb: size.duration_ms.mean for size in run.sizes if size.duration_ms}
+    known = {size.memory_mb: size.duration_ms.mean for size in run.sizes if size.duration_ms and size.duration_ms.mean}
     if not known:
-        raise BadInputError(f"{text.printable(path)} holds no successful run", hint="give a file with REPORT lines")
+        raise BadInputError(
+            f"{text.printable(path)} holds no successful run that took any time", hint="give a file with REPORT lines"
+        )
     return known

@@ -7,6 +7,7 @@ import typer
 from powertune.aws_lambda.memory import parse_sizes
 from powertune.cli import options
 from powertune.cli.deliver import check, deliver
+from powertune.errors import UsageError
 
 EXAMPLES = """
 Examples: powertune estimate durations.csv --strategy cost
@@ -38,14 +39,16 @@ def estimate(
     JSON lines with the same names, logs with REPORT lines as text or JSON, and powertune's own saved runs. Sizes named
     with --memory that were never recorded are interpolated.
     """
-    check(delivery)
+    check(delivery, inputs=[file for file in files if file != "-"])
+    if files.count("-") > 1:
+        raise UsageError("standard input can be read only once", hint="name - once")
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
     # Imported here: numpy must not slow down --help and usage errors.
     from powertune import tuning  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
 
-    with progress_for(quiet=delivery.quiet) as progress:
+    with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress:
         run = tuning.estimate(
             files, sizes=sizes, function=function, skip_invalid=skip_invalid, progress=progress, **wanted
         )

@@ -59,6 +59,7 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
     for stream in (sys.stdout, sys.stderr):
@@ -74,4 +75,5 @@ def _complain(message: str, hint: str, code: int) -> int:
 
 def _debug(args: Sequence[str]) -> None:
     if "--debug" in args:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            print(f"{line[: len(line) - len(line.lstrip())]}{printable(line, limit=_LONGEST_MESSAGE)}", file=sys.stderr)

@@ -158,10 +158,7 @@ class Delivery:
 def tuning_options(choosing: Choosing, pricing: Pricing) -> "Options":
     """Return what the command line asked for as options of the Python API. Raises UsageError for NaN and infinity."""
     for name, value in (asdict(choosing) | asdict(pricing)).items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(
-                f"--{name.replace('_', '-')} {value} is no number to work with", hint="give a finite number"
-            )
+        check_finite(name, value)
     wanted = {
         "strategy": choosing.strategy,
         "balanced_weight": choosing.balanced_weight,
@@ -180,3 +177,9 @@ def tuning_options(choosing: Choosing, pricing: Pricing) -> "Options":
     }
     given: Options = {name: value for name, value in wanted.items() if value is not None}  # type: ignore[assignment] # the keys are those of Options
     return given
+
+
+def check_finite(name: str, value: object) -> None:
+    """Raise UsageError if the value of an option is NaN or infinite: Typer's limits let NaN pass."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"--{name.replace('_', '-')} {value} is no number to work with", hint="give a finite number")

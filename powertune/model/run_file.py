@@ -13,6 +13,10 @@ from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 
 SCHEMA_VERSION = 1
 
+_MEMORY_MB = (128, 10_240)
+_LARGEST_AMOUNT = 1e9
+"""In ms or MB; what is larger was not measured on Lambda."""
+
 Choice = TypeVar("Choice", bound=str)
 Value = TypeVar("Value")
 
@@ -141,12 +145,12 @@ def from_dict(document: object) -> TuningRun:
             runtime=function.get_optional("runtime", _Node.text),
             architecture=function.get("architecture", _Node.text),
             region=function.get_optional("region", _Node.text),
-            current_memory_mb=function.get_optional("current_memory_mb", _Node.integer),
+            current_memory_mb=function.get_optional("current_memory_mb", _Node.memory),
         ),
         pricing=pricing,
         sizes=tuple(_read_size(node, pricing.currency) for node in top.child("sizes").items()),
         recommendation=_read_recommendation(top.child("recommendation")),
-        spent=Spent(spent.get("invocations", _Node.integer), spent.get(code, _Node.number)),
+        spent=Spent(spent.get("invocations", _Node.count), spent.get(code, _Node.number)),
         warnings=tuple(_read_warning(node) for node in top.child("warnings").items()),
         invocations=tuple(_read_invocation(node) for node in top.child("invocations").items()),
     )
@@ -171,26 +175,26 @@ def _read_size(node: "_Node", currency: str) -> SizeProfile:
     cost = node.optional_child("cost")
     code = currency.lower()
     return SizeProfile(
-        memory_mb=node.get("memory_mb", _Node.integer),
+        memory_mb=node.get("memory_mb", _Node.memory),
         status=node.get("status", _Node.choice(STATUSES)),
         reason=node.get_optional("reason", _Node.text),
         basis=node.get("basis", _Node.choice(BASES)),
         invocations=Counts(
-            warm=counts.get("warm", _Node.integer),
-            cold=counts.get("cold", _Node.integer),
-            failed=counts.get("failed", _Node.integer),
+            warm=counts.get("warm", _Node.count),
+            cold=counts.get("cold", _Node.count),
+            failed=counts.get("failed", _Node.count),
         ),
         duration_ms=duration
         and Distribution(
-            mean=duration.get("mean", _Node.number),
-            p50=duration.get_optional("p50", _Node.number),
-            p95=duration.get_optional("p95", _Node.number),
-            p99=duration.get_optional("p99", _Node.number),
-            stddev=duration.get_optional("stddev", _Node.number),
+            mean=duration.get("mean", _Node.amount),
+            p50=duration.get_optional("p50", _Node.amount),
+            p95=duration.get_optional("p95", _Node.amount),
+            p99=duration.get_optional("p99", _Node.amount),
+            stddev=duration.get_optional("stddev", _Node.amount),
             ci95=duration.get_optional("ci95", _Node.interval),
         ),
-        init_ms=init and InitTime(init.get("mean", _Node.number), init.get_optional("p95", _Node.number)),
-        max_memory_used_mb=node.get_optional("max_memory_used_mb", _Node.number),
+        init_ms=init and InitTime(init.get("mean", _Node.amount), init.get_optional("p95", _Node.amount)),
+        max_memory_used_mb=node.get_optional("max_memory_used_mb", _Node.amount),
         cost=cost
         and Cost(
             per_invocation=cost.get(f"{code}_per_invocation", _Node.number),
@@ -203,12 +207,12 @@ def _read_size(node: "_Node", currency: str) -> SizeProfile:
 
 def _read_recommendation(node: "_Node") -> Recommendation:
     def pick(name: str) -> int | None:
-        return node.child(name).get_optional("memory_mb", _Node.integer)
+        return node.child(name).get_optional("memory_mb", _Node.memory)
 
     change = node.optional_child("versus_current")
     return Recommendation(
         strategy=node.get("strategy", _Node.choice(STRATEGIES)),
-        memory_mb=node.get_optional("memory_mb", _Node.integer),
+        memory_mb=node.get_optional("memory_mb", _Node.memory),
         confidence=node.get("confidence", _Node.choice(CONFIDENCES)),
         cost_memory_mb=pick("cost"),
         speed_memory_mb=pick("speed"),
@@ -224,18 +228,18 @@ def _read_warning(node: "_Node") -> RunWarning:
         code=node.get("code", _Node.text),
         message=node.get("message", _Node.text),
         hint=node.get("hint", _Node.text),
-        memory_mb=node.get_optional("memory_mb", _Node.integer),
+        memory_mb=node.get_optional("memory_mb", _Node.memory),
     )
 
 
 def _read_invocation(node: "_Node") -> Invocation:
     extra = node.optional_child("extra")
     return Invocation(
-        memory_mb=node.get("memory_mb", _Node.integer),
-        duration_ms=node.get("duration_ms", _Node.number),
-        billed_ms=node.get_optional("billed_ms", _Node.number),
-        init_ms=node.get_optional("init_ms", _Node.number),
-        max_memory_used_mb=node.get_optional("max_memory_used_mb", _Node.number),
+        memory_mb=node.get("memory_mb", _Node.memory),
+        duration_ms=node.get("duration_ms", _Node.amount),
+        billed_ms=node.get_optional("billed_ms", _Node.amount),
+        init_ms=node.get_optional("init_ms", _Node.amount),
+        max_memory_used_mb=node.get_optional("max_memory_used_mb", _Node.amount),
         cold=node.get("cold", _Node.boolean),
         request_id=node.get_optional("request_id", _Node.text),
         payload=node.get_optional("payload", _Node.text),
@@ -302,6 +306,21 @@ class _Node:
             raise self._complaint("a whole number")
         return int(self.number())
 
+    def count(self) -> int:
+        if self.integer() < 0:
+            raise self._complaint("a count")
+        return self.integer()
+
+    def memory(self) -> int:
+        if not _MEMORY_MB[0] <= self.integer() <= _MEMORY_MB[1]:
+            raise self._complaint(f"a memory size from {_MEMORY_MB[0]} to {_MEMORY_MB[1]} MB")
+        return self.integer()
+
+    def amount(self) -> float:
+        if not 0 <= self.number() <= _LARGEST_AMOUNT:
+            raise self._complaint("a duration or a memory size")
+        return self.number()
+
     def interval(self) -> tuple[float, float]:
         bounds = [item.number() for item in self.items()]
         if len(bounds) != 2:  # noqa: PLR2004 - an interval has two ends
@@ -319,7 +338,8 @@ class _Node:
         return read
 
     def _complaint(self, wanted: str) -> RunFileError:
-        return RunFileError(f"{self.place} should be {wanted}, not {type(self.value).__name__}")
+        found = str(self.value) if isinstance(self.value, float) else type(self.value).__name__
+        return RunFileError(f"{self.place} should be {wanted}, not {found}")
 
 
 def _is_finite(value: float) -> bool:

@@ -9,8 +9,8 @@ from powertune.model.tuning_run import TuningRun
 from powertune.report import Style
 from powertune.text import printable
 
-# What a spreadsheet would take for the start of a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet would take for the start of a formula; the last four are the full-width forms.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def render(run: TuningRun, _style: Style) -> str:

@@ -8,7 +8,7 @@ from powertune.model.tuning_run import TuningRun
 from powertune.report import Style, words
 
 # What could open a link, an image, HTML, a mention or a table cell in text from outside.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#!|~@&]|(?<=:)/(?=/))")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#!|~@&]|(?<=:)/(?=/)|(?<=www)\.)")
 
 
 def render(run: TuningRun, _style: Style) -> str:

@@ -71,7 +71,7 @@ def load_handler(module_name: str, function: str) -> Handler:
                 hint=f"run powertune from the folder that holds it, or put that on PYTHONPATH; {_FORMS}",
             ) from None
         raise FunctionFailedError(
-            f"{module_name} cannot be imported: {text.printable(error)}",
+            f"{module_name} cannot be imported: {describe_error(error)}",
             hint="install the handler's dependencies into the environment that powertune runs in",
         ) from error
     except (KeyboardInterrupt, HandlerTimeoutError):
@@ -90,12 +90,13 @@ def load_handler(module_name: str, function: str) -> Handler:
 
 
 def _attribute(owner: Any, name: str, module_name: str) -> Any:
-    if hasattr(owner, name):
+    try:
         return getattr(owner, name)
-    functions = [known for known, value in vars(owner).items() if callable(value) and not known.startswith("_")]
+    except Exception:  # noqa: BLE001 - a module may have a __getattr__ of its own
+        known = [found for found in dir(owner) if not found.startswith("_") and callable(getattr(owner, found, None))]
     raise BadInputError(
         f"{module_name} has no function {name!r}",
-        hint=text.nearest(name, functions) or f"it has: {', '.join(sorted(functions)[:8]) or 'no functions'}",
+        hint=text.nearest(name, known) or f"it has: {', '.join(known[:8]) or 'no functions'}",
     )
 
 

@@ -1,6 +1,7 @@
 """The event a handler gets: from a file, inline JSON, standard input, or a sample that ships with powertune."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -31,22 +32,28 @@ def read_payload(spec: str) -> str:
         return _checked(_decode(sys.stdin.buffer.read(MAX_PAYLOAD_BYTES + 1), "standard input"), "standard input")
     if spec.lstrip()[:1] in ("{", "[", '"'):
         return _checked(spec, "the payload given inline")
-    path = Path(spec)
-    if not path.exists() and _is_json(spec):  # a bare number, true, null: after files, which may have such names
-        return spec
-    return _checked(_read_file(path), spec)
-
-
-def _read_file(path: Path) -> str:
-    shown = text.printable(path)
     try:
-        if path.stat().st_size > MAX_PAYLOAD_BYTES:
-            raise _too_large(shown)
-        return _decode(path.read_bytes(), shown)
+        content = _read_file(Path(spec), spec)
+    except BadInputError:
+        if _problem(spec) is None:  # a bare number, true, null: after files, which may have such names
+            return spec
+        raise
+    return _checked(content, spec)
+
+
+def _read_file(path: Path, shown: str) -> str:
+    try:
+        with path.open("rb") as stream:
+            return _decode(stream.read(MAX_PAYLOAD_BYTES + 1), shown)
     except FileNotFoundError:
-        raise BadInputError(f"there is no payload file {shown}", hint=_FORMS) from None
-    except OSError as error:
-        raise BadInputError(f"the payload {shown} cannot be read: {error.strerror}", hint=_FORMS) from error
+        raise BadInputError(f"there is no payload file {_short(shown)}", hint=_FORMS) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInputError(f"the payload {_short(shown)} cannot be read: {why}", hint=_FORMS) from error
+
+
+def _short(shown: str) -> str:
+    return text.printable(shown, limit=120)
 
 
 def _sample_folder() -> Path:
@@ -67,30 +74,42 @@ def _decode(data: bytes, shown: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadInputError(f"the payload {shown} is not UTF-8 text", hint="save it as JSON in UTF-8") from None
+        raise BadInputError(f"the payload {_short(shown)} is not UTF-8 text", hint="save it as JSON in UTF-8") from None
 
 
 def _checked(payload: str, shown: str) -> str:
     if len(payload.encode("utf-8", "surrogatepass")) > MAX_PAYLOAD_BYTES:
         raise _too_large(shown)
-    try:
-        json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadInputError(f"the payload {text.printable(shown)} is not JSON{where}", hint=_FORMS) from None
+    problem = _problem(payload)
+    if problem is not None:
+        raise BadInputError(f"the payload {_short(shown)} is not JSON{problem}", hint=_FORMS)
     return payload
+
+
+def _problem(payload: str) -> str | None:
+    """Return where a text fails to be JSON, as words that may be empty, or None if it is JSON."""
+    try:
+        json.loads(payload, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        return f" at line {error.lineno}, column {error.colno}"
+    except (ValueError, RecursionError):
+        return ""
+    return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("beyond all numbers")
+    return value
 
 
 def _too_large(shown: str) -> BadInputError:
     return BadInputError(
-        f"the payload {text.printable(shown)} is larger than the 6 MB that Lambda takes",
+        f"the payload {_short(shown)} is larger than the 6 MB that Lambda takes",
         hint="put the data in S3 and pass a reference, as the function would get it",
     )
-
-
-def _is_json(spec: str) -> bool:
-    try:
-        json.loads(spec)
-    except (ValueError, RecursionError):
-        return False
-    return True

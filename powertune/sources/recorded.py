@@ -15,7 +15,8 @@ from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
-from powertune.sources.recording_formats import Origin, Recording, read_recording
+from powertune.sources.recorded_rows import Origin, Recording
+from powertune.sources.recording_formats import read_recording
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -138,6 +139,8 @@ class RecordedSource:
 
     def _read(self, file: str) -> Recording:
         if file == "-":
+            if sys.stdin is None or sys.stdin.closed:
+                raise BadInputError("standard input is closed", hint="pipe a recording in, or name a file")
             return read_recording(
                 io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer)),
                 "standard input",

@@ -1,107 +1,40 @@
 """Recorded durations in every format that powertune reads, told apart by content: CSV, JSON lines, logs, saved runs."""
 
-import csv
 import gzip
 import io
 import itertools
 import json
-import math
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, cast
 
 from powertune import text
-from powertune.aws_lambda.memory import MAX_MEMORY_MB, MAX_TIMEOUT_S, MIN_MEMORY_MB
+from powertune.aws_lambda.memory import MAX_MEMORY_MB, MIN_MEMORY_MB
 from powertune.aws_lambda.report_record import DamagedRecordError, iter_reports
 from powertune.errors import BadInputError
-from powertune.model.invocation import Aggregate, Invocation, Status
+from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.run_file import RunFileError, from_dict
 from powertune.model.size_profile import Basis, Distribution, SizeProfile
 from powertune.model.tuning_run import TuningRun
+from powertune.sources.recorded_rows import (
+    FORMS,
+    NO_ORIGIN,
+    InvalidRowError,
+    Origin,
+    Recording,
+    csv_rows,
+    has_figures,
+    header_of,
+    json_or_none,
+    json_rows,
+    missing_columns,
+    read_rows,
+)
 
 _LONGEST_LINE = 1_000_000
 _SNIFF_BYTES = 65_536
-_LONGEST_MS = MAX_TIMEOUT_S * 1000 * 1.1
-"""Timeouts are logged a little late; anything longer is in another unit."""
-
-_FORMS = (
-    "powertune reads CSV with memory_mb and duration_ms, JSON lines with the same names, REPORT logs (text or JSON)"
-    " and its own saved runs"
-)
-
-# What columns are called in files that people have, in lower case without marks. The first found counts.
-_COLUMNS: dict[str, tuple[str, ...]] = {
-    "memory": ("memorymb", "memorysizemb", "memorysize", "memory", "power", "mb", "size"),
-    "duration": (
-        "durationms",
-        "meanms",
-        "meandurationms",
-        "avgms",
-        "averageduration",
-        "meanduration",
-        "duration",
-        "ms",
-    ),
-    "billed": ("billedms", "billeddurationms", "billedduration"),
-    "init": ("initms", "initdurationms", "initduration"),
-    "used": ("maxmemoryusedmb", "maxmemoryused"),
-    "count": ("n", "count", "invocations"),
-    "stddev": ("stddevms", "stddev", "stdms", "std"),
-    "p50": ("p50ms", "p50", "medianms", "median"),
-    "p95": ("p95ms", "p95"),
-    "p99": ("p99ms", "p99"),
-    "kind": ("kind", "cold"),
-    "status": ("status",),
-    "error": ("error", "errortype"),
-    "request_id": ("requestid",),
-    "function": ("function", "functionname"),
-    "architecture": ("arch", "architecture"),
-    "region": ("region", "awsregion"),
-    "runtime": ("runtime",),
-}
-_SUMMARY_COLUMNS = ("count", "stddev", "p50", "p95", "p99")
-_OF_SUMMARIES = ("mean", "avg", "average")
-
-_ARCHITECTURE_WORDS = {"x86": "x86_64", "amd64": "x86_64", "x86_64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
-_COLD_WORDS = frozenset({"cold", "true", "1", "yes"})
-_STATUS_WORDS: dict[str, Status] = {
-    "": "ok", "ok": "ok", "success": "ok", "timeout": "timed-out", "timed-out": "timed-out",
-    "out-of-memory": "out-of-memory", "throttled": "throttled",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a record says about the function it belongs to."""
-
-    function: str | None = None
-    architecture: str | None = None
-    region: str | None = None
-    runtime: str | None = None
-
-
-NO_ORIGIN = Origin()
-
-
-@dataclass(slots=True)
-class Recording:
-    """What a file holds."""
-
-    records: list[tuple[Origin, Invocation | Aggregate]] = field(default_factory=list)
-    damaged: int = 0
-    """Log records that start well but do not hold their figures."""
-    invalid_rows: list[str] = field(default_factory=list)
-    """Rows that were left out on request, with the reason."""
-    basis: Basis = "measured"
-    calibrated: bool = True
-    """False for a saved dry run without an anchor."""
-    whole_ms: bool = False
-    """Whether the runs were recorded without fractions of a millisecond."""
-
-
-class InvalidRowError(ValueError):
-    """A row of a table that cannot be a measurement; the text says why."""
+_LONGEST_LOG_OBJECT = 80
 
 
 def read_recording(stream: "io.BufferedReader[Any]", name: str, *, skip_invalid: bool = False) -> Recording:
@@ -128,278 +61,85 @@ def _as_text(stream: "io.BufferedReader[Any]", shown: str) -> io.TextIOWrapper:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # what PowerShell writes when output is redirected
         encoding = "utf-16"
     elif b"\0" in head:
-        raise BadInputError(f"{shown} is a binary file", hint=_FORMS)
+        raise BadInputError(f"{shown} is a binary file", hint=FORMS)
     # Logs may hold anything, so bytes that are no text stay visible as such instead of ending the run.
     return io.TextIOWrapper(stream, encoding=encoding, errors="backslashreplace", newline=None)
 
 
 def _lines(stream: IO[str]) -> Iterator[str]:
-    """Yield lines, cutting those that would not fit into memory."""
+    """Yield lines; those that are too long to be held come in pieces."""
     return iter(lambda: stream.readline(_LONGEST_LINE), "")
 
 
 def _read(stream: IO[str], shown: str, *, skip_invalid: bool) -> Recording:
     lines = _lines(stream)
-    head = list(itertools.islice((line for line in lines if line.strip()), 2))
-    if not head:
-        raise BadInputError(f"{shown} is empty", hint=_FORMS)
-    rest = itertools.chain(head, lines)
-    first = _json_or_none(head[0])
-    if isinstance(first, list) or head[0].strip() == "[" or _starts_saved_run(head):
-        return _read_document(rest, shown, skip_invalid=skip_invalid)
-    if isinstance(first, dict) and _has_figures(first):
-        return _read_rows(_json_rows(rest), shown, skip_invalid=skip_invalid)
-    delimiter = max((",", ";", "\t"), key=head[0].count)
-    names = [name.strip() for name in next(csv.reader([head[0]], delimiter=delimiter))]
-    if _has_figures(names) and "REPORT RequestId:" not in head[0]:
-        return _read_rows(_csv_rows(rest, delimiter), shown, skip_invalid=skip_invalid)
-    recording = _read_log(rest)
-    if recording.records:
-        return recording
-    if recording.damaged:
-        what = f"holds {text.count(recording.damaged, 'REPORT record')}, none of them whole"
-    else:
-        what = _missing_columns(names) or "holds no REPORT record and is no table of durations"
-    raise BadInputError(f"{shown} {what}", hint=_FORMS)
+    # Up to the first line that is not blank; blank ones count in the line numbers of complaints.
+    head = list(_through_first(lambda line: bool(line.strip()), lines))
+    if not head or not head[-1].strip():
+        raise BadInputError(f"{shown} is empty", hint=FORMS)
+    first, rest = head[-1], itertools.chain(head, lines)
+    start = first.lstrip()
+    if start[0] == "[" and start[1:].lstrip()[:1] in ("", "{", "[", "]"):
+        return _read_document("".join(rest), shown, skip_invalid=skip_invalid)
+    if start[0] == "{":
+        return _read_objects(first, rest, shown, skip_invalid=skip_invalid)
+    delimiter = max((",", ";", "\t"), key=first.count)
+    names = header_of(first, delimiter)
+    if has_figures(names) and "REPORT RequestId:" not in first:
+        return read_rows(csv_rows(rest, delimiter, len(head)), shown, skip_invalid=skip_invalid)
+    return _read_log(rest, shown, missing_columns(names))
 
 
-# --- tables: CSV and JSON lines ---
-
-Row = Mapping[str, object]
-
-
-def _plain(column: str) -> str:
-    return "".join(char for char in column.lower() if char.isalnum())
-
-
-def _find_columns(names: Iterable[str]) -> dict[str, str]:
-    """Return for each meaning that powertune knows the column that has it: the first of the spellings found."""
-    by_plain_name: dict[str, str] = {}
-    for name in names:
-        by_plain_name.setdefault(_plain(name), name)
-    found = {}
-    for meaning, spellings in _COLUMNS.items():
-        spelling = next((spelling for spelling in spellings if spelling in by_plain_name), None)
-        if spelling is not None:
-            found[meaning] = by_plain_name[spelling]
-    return found
-
-
-def _has_figures(names: Iterable[str]) -> bool:
-    return {"memory", "duration"} <= _find_columns(names).keys()
-
-
-def _missing_columns(names: list[str]) -> str | None:
-    """Return what a CSV header lacks, or None if it does not look like one."""
-    if len(names) < 2 or any(len(name) > 60 for name in names):  # noqa: PLR2004 - prose, not columns
-        return None
-    found = _find_columns(names)
-    missing = [
-        label for meaning, label in (("memory", "memory_mb"), ("duration", "duration_ms")) if meaning not in found
-    ]
-    has = ", ".join(text.printable(name, limit=30) for name in names[:6])
-    return f"has no column {' and no column '.join(missing)}; it has: {has}"
-
-
-def _csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, Row | InvalidRowError]]:
-    """Yield line number and row of a CSV table, its header being the first line."""
-    reader = csv.reader(lines, delimiter=delimiter)
-    header = [name.strip() for name in next(reader)]
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
+def _through_first(wanted: Callable[[str], bool], lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines up to the first that is wanted, and that one."""
+    for line in lines:
+        yield line
+        if wanted(line):
             return
-        except csv.Error as error:
-            yield reader.line_num, InvalidRowError(text.printable(error, limit=80))
-            continue
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=False))
 
 
-def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Row | InvalidRowError]]:
-    """Yield line number and row of JSON lines."""
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            row = _json_or_none(line)
-            yield number, row if isinstance(row, dict) else InvalidRowError("is no JSON object")
+def _read_objects(first: str, lines: Iterator[str], shown: str, *, skip_invalid: bool) -> Recording:
+    """Return what a file holds that starts with a JSON object: rows, a saved run, or a log."""
+    document = json_or_none(first)
+    if isinstance(document, dict):  # one object a line
+        if "schema_version" in document:
+            return _read_document("".join(lines), shown, skip_invalid=skip_invalid)
+        if has_figures(document):
+            return read_rows(json_rows(lines), shown, skip_invalid=skip_invalid)
+        return _read_log(lines, shown)
+    # An object over many lines: log records say so early, and a whole document is one object to its end.
+    head = list(itertools.islice(lines, _LONGEST_LOG_OBJECT))
+    if any('"platform.' in line or '"record"' in line or "REPORT RequestId:" in line for line in head):
+        return _read_log(itertools.chain(head, lines), shown)
+    return _read_whole("".join(itertools.chain(head, lines)), first, shown, skip_invalid=skip_invalid)
 
 
-def _read_rows(rows: Iterable[tuple[int, Row | InvalidRowError]], shown: str, *, skip_invalid: bool) -> Recording:
-    recording = Recording()
-    for number, row in rows:
-        try:
-            if isinstance(row, InvalidRowError):
-                raise row
-            recording.records.append(_read_row(row))
-        except InvalidRowError as error:
-            problem = f"{shown}, line {number}: {error}"
-            if not skip_invalid:
-                raise BadInputError(
-                    problem, hint="mend or remove that row, or leave such rows out with --skip-invalid"
-                ) from None
-            recording.invalid_rows.append(problem)
-    if not recording.records:
-        what = (
-            f"has only invalid rows; the first: {recording.invalid_rows[0]}"
-            if recording.invalid_rows
-            else "has no rows"
-        )
-        raise BadInputError(f"{shown} {what}", hint=_FORMS)
-    return _billed_up(recording)
-
-
-def _billed_up(recording: Recording) -> Recording:
-    """Add what was billed to runs that were recorded in whole milliseconds.
-
-    Lambda's clock is finer, so whole milliseconds throughout have lost their fractions, and billing rounds those up.
-    """
-    runs = [record for _, record in recording.records if isinstance(record, Invocation)]
-    if any(run.billed_ms is not None or not run.duration_ms.is_integer() for run in runs):
-        return recording
-    recording.records = [
-        (origin, replace(record, billed_ms=record.duration_ms + 1))
-        if isinstance(record, Invocation) and not record.cold
-        else (origin, record)
-        for origin, record in recording.records
-    ]
-    recording.whole_ms = bool(runs)
-    return recording
-
-
-def _read_row(row: Row) -> tuple[Origin, Invocation | Aggregate]:
-    columns = _find_columns(row)
-    cells = {meaning: row[name] for meaning, name in columns.items() if row[name] not in (None, "")}
-    taken = set(columns.values())
-    extra = {name: str(value) for name, value in row.items() if name not in taken and value not in (None, "")}
-    architecture = _text(cells.get("architecture"))
-    origin = Origin(
-        _text(cells.get("function")),
-        _ARCHITECTURE_WORDS.get((architecture or "").lower(), architecture),
-        _text(cells.get("region")),
-        _text(cells.get("runtime")),
-    )
-    memory_mb = _memory(cells)
-    status = _status(cells)
-    duration_ms = 0.0 if status != "ok" and "duration" not in cells else _milliseconds(cells, "duration")
-    init_ms = _optional(cells, "init")
-    kind = str(cells.get("kind", "")).lower()
-    cold = kind in _COLD_WORDS if kind else bool(init_ms)
-    if any(name in cells for name in _SUMMARY_COLUMNS) or columns.get("duration", "").lower().startswith(_OF_SUMMARIES):
-        return origin, Aggregate(
-            memory_mb,
-            duration_ms,
-            count=_count(cells),
-            stddev_ms=_optional(cells, "stddev"),
-            p50_ms=_optional(cells, "p50"),
-            p95_ms=_optional(cells, "p95"),
-            p99_ms=_optional(cells, "p99"),
-            init_ms=init_ms,
-            max_memory_used_mb=_optional(cells, "used"),
-            cold=cold,
-            extra=extra,
-        )
-    return origin, Invocation(
-        memory_mb,
-        duration_ms,
-        billed_ms=_optional(cells, "billed"),
-        init_ms=init_ms,
-        max_memory_used_mb=_optional(cells, "used"),
-        cold=cold,
-        request_id=_text(cells.get("request_id")),
-        error=_text(cells.get("error")),
-        status=status,
-        extra=extra,
-    )
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _status(cells: Row) -> Status:
-    word = str(cells.get("status", "")).lower()
-    if word in ("", "ok", "success") and "error" in cells:
-        return "failed"
-    return _STATUS_WORDS.get(word, "failed")
-
-
-def _memory(cells: Row) -> int:
-    if "memory" not in cells:
-        raise InvalidRowError("has no memory size")
-    memory_mb = _number(cells["memory"], "memory size")
-    if not memory_mb.is_integer() or not MIN_MEMORY_MB <= memory_mb <= MAX_MEMORY_MB:
-        raise InvalidRowError(f"{_shown(cells['memory'])} is no memory size from {MIN_MEMORY_MB} to {MAX_MEMORY_MB} MB")
-    return int(memory_mb)
-
-
-def _count(cells: Row) -> int:
-    number = _number(cells.get("count", 1), "number of invocations")
-    if number < 1 or not number.is_integer():
-        raise InvalidRowError(f"{_shown(cells['count'])} is no number of invocations")
-    return int(number)
-
-
-def _milliseconds(cells: Row, meaning: str) -> float:
-    if meaning not in cells:
-        raise InvalidRowError(f"has no {meaning}")
-    value = _number(cells[meaning], meaning)
-    if value < 0:
-        raise InvalidRowError(f"the {meaning} {_shown(cells[meaning])} is below 0")
-    if value > _LONGEST_MS:
-        raise InvalidRowError(
-            f"the {meaning} {_shown(cells[meaning])} ms is longer than Lambda's {MAX_TIMEOUT_S} s;"
-            " is it in milliseconds?"
-        )
-    return value
-
-
-def _optional(cells: Row, meaning: str) -> float | None:
-    return _milliseconds(cells, meaning) if meaning in cells else None
-
-
-def _number(value: object, what: str) -> float:
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise TypeError  # noqa: TRY301 - one complaint for all
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidRowError(f"the {what} {_shown(value)} is no number") from None
-    if not math.isfinite(number):
-        raise InvalidRowError(f"the {what} {_shown(value)} is no finite number")
-    return number
-
-
-def _shown(value: object) -> str:
-    return repr(text.printable(value, limit=30)) if isinstance(value, str) else text.printable(value, limit=30)
+def _read_whole(content: str, first: str, shown: str, *, skip_invalid: bool) -> Recording:
+    document = json_or_none(content)
+    if '"schema_version"' in content or (isinstance(document, dict) and has_figures(document)):
+        return _read_document(content, shown, skip_invalid=skip_invalid)
+    if has_figures(re.findall(r'"([^"]{1,40})"\s*:', first)):  # rows, the first of which is damaged
+        return read_rows(json_rows(io.StringIO(content)), shown, skip_invalid=skip_invalid)
+    return _read_log(io.StringIO(content), shown)
 
 
 # --- whole documents: saved runs and JSON arrays ---
 
 
-def _json_or_none(line: str) -> Any:
+def _read_document(content: str, shown: str, *, skip_invalid: bool) -> Recording:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _starts_saved_run(head: list[str]) -> bool:
-    return any('"schema_version"' in line[:200] for line in head)
-
-
-def _read_document(lines: Iterable[str], shown: str, *, skip_invalid: bool) -> Recording:
-    try:
-        document = json.loads("".join(lines))
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise BadInputError(f"{shown} breaks off or is not JSON{where}", hint="save or copy it again") from None
+    if isinstance(document, dict) and "schema_version" not in document:
+        document = [document]
     if isinstance(document, list):
         rows = (
             (number, row if isinstance(row, dict) else InvalidRowError("is no JSON object"))
             for number, row in enumerate(document, start=1)
         )
-        return _read_rows(rows, shown, skip_invalid=skip_invalid)
+        return read_rows(rows, shown, skip_invalid=skip_invalid, unit="row")
     try:
         return _from_run(from_dict(document))
     except RunFileError as error:
@@ -439,11 +179,17 @@ def _as_aggregate(size: SizeProfile, duration: Distribution) -> Aggregate:
 # --- logs ---
 
 
-def _read_log(lines: Iterable[str]) -> Recording:
+def _read_log(lines: Iterable[str], shown: str, missing: str | None = None) -> Recording:
+    """Return the REPORT records of a log. `missing` is what to say of a file that has none."""
     recording = Recording()
     for record in iter_reports(lines):
         if isinstance(record, DamagedRecordError) or not MIN_MEMORY_MB <= record.memory_mb <= MAX_MEMORY_MB:
             recording.damaged += 1
         else:
             recording.records.append((NO_ORIGIN, record.to_invocation()))
-    return recording
+    if recording.records:
+        return recording
+    what = missing or "holds no REPORT record and is no table of durations"
+    if recording.damaged:
+        what = f"holds {text.count(recording.damaged, 'REPORT record')}, none of them whole"
+    raise BadInputError(f"{shown} {what}", hint=FORMS)

@@ -1,17 +1,14 @@
 """Handlers that behave badly, each in its own way: tests copy this file and call them by name."""
-# ruff: noqa: S110, BLE001, PERF203, T201, PLW0603 - handlers are allowed to be careless, that is what they are here for
+# ruff: noqa: S110, S607, SIM105, PLC0415, BLE001, T201, PLW0603 - handlers are allowed to be careless, that is what they are here for
+#
+# What only one of them needs is imported inside it: every dry run imports this file in fresh interpreters.
 
-import asyncio
-import atexit
-import ctypes
 import decimal
 import io
 import itertools
 import json
-import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,7 +20,9 @@ from typing import Any, NoReturn
 calls = 0
 leaked: list[bytes] = []
 
-HOSTILE = "\x1b[2J\x1b]0;pwned\x07[bold red]markup[/] \u202eright to left\u2066 \x9b31m \u200b\nError: second line\r=cmd|x"
+HOSTILE = (
+    "\x1b[2J\x1b]0;pwned\x07[bold red]markup[/] \u202eright to left\u2066 \x9b31m \u200b\nError: second line\r=cmd|x"
+)
 
 
 def burn(cpu_seconds: float) -> None:
@@ -145,6 +144,10 @@ def exits(_event: Any, _context: Any) -> NoReturn:
     sys.exit(3)
 
 
+def ends_the_process(_event: Any, _context: Any) -> NoReturn:
+    os._exit(0)
+
+
 def exits_with_hostile_text(_event: Any, _context: Any) -> NoReturn:
     sys.exit(HOSTILE)
 
@@ -171,7 +174,6 @@ def returns_circular(_event: Any, _context: Any) -> list[Any]:
 
 
 async def returns_coroutine(_event: Any, _context: Any) -> dict[str, bool]:
-    await asyncio.sleep(0)
     return {"ok": True}
 
 
@@ -293,6 +295,9 @@ def sets_an_alarm_of_its_own(_event: Any, _context: Any) -> None:
 
 
 def prints_megabytes(_event: Any, _context: Any) -> None:
+    import logging
+    import subprocess
+
     print("to stdout " * 200_000)
     print("to stderr " * 200_000, file=sys.stderr)
     sys.__stdout__.write("to the first stdout")  # type: ignore[union-attr] # here it is open
@@ -308,6 +313,8 @@ def prints_hostile_text(_event: Any, _context: Any) -> None:
 
 
 def prints_through_c(_event: Any, _context: Any) -> None:
+    import ctypes
+
     ctypes.CDLL(None).puts(b"printed by a C library")
 
 
@@ -322,6 +329,8 @@ def prints_in_the_background(_event: Any, _context: Any) -> None:
 
 
 def prints_at_exit(_event: Any, _context: Any) -> None:
+    import atexit
+
     atexit.register(print, "good bye")
 
 
@@ -336,7 +345,7 @@ late: Any = None
 
 def prints_to_unflushed_descriptor_1(_event: Any, _context: Any) -> None:
     global late
-    late = open(1, "w", encoding="utf-8", closefd=False) if late is None else late  # noqa: SIM115, PTH123
+    late = open(1, "w", encoding="utf-8", closefd=False) if late is None else late  # noqa: SIM115
     late.write("late")
 
 
@@ -387,6 +396,8 @@ def computes_in_threads(_event: Any, _context: Any) -> None:
 
 
 def computes_in_child(_event: Any, _context: Any) -> None:
+    import subprocess
+
     script = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", script], check=True)
 
@@ -398,11 +409,17 @@ def forks(_event: Any, _context: Any) -> None:
     os.waitpid(child, 0)
 
 
+def forks_and_lets_the_child_go_on(_event: Any, _context: Any) -> None:
+    os.fork()
+
+
 def leaves_a_thread_behind(_event: Any, _context: Any) -> None:
     threading.Thread(target=time.sleep, args=(600,)).start()
 
 
 def leaves_a_child_behind(event: Any, _context: Any) -> None:
+    import subprocess
+
     child = subprocess.Popen(["sleep", "600"])
     with Path(event["children"]).open("a", encoding="ascii") as stream:
         stream.write(f"{child.pid}\n")
@@ -414,6 +431,8 @@ def needs_300_mb(_event: Any, _context: Any) -> int:
 
 
 def needs_300_mb_in_a_child(_event: Any, _context: Any) -> None:
+    import subprocess
+
     subprocess.run([sys.executable, "-c", "len(b'x' * 300_000_000)"], check=True)
 
 
@@ -462,3 +481,7 @@ def changes_decimal_context(_event: Any, _context: Any) -> None:
 
 def traps_inexact_decimals(_event: Any, _context: Any) -> None:
     decimal.getcontext().traps[decimal.Inexact] = True
+
+
+def lowers_the_recursion_limit(_event: Any, _context: Any) -> None:
+    sys.setrecursionlimit(80)

@@ -23,7 +23,10 @@ from powertune.cli.main import main
 HANDLERS = Path(__file__).with_name("handlers.py")
 ENOUGH_S = 40
 CSV = "memory_mb,duration_ms\n128,400.5\n256,200.5\n512,100.5\n"
-REPORT = "REPORT RequestId: {id}\tDuration: {ms} ms\tBilled Duration: {ms} ms\tMemory Size: {mb} MB\tMax Memory Used: 40 MB\t\n"
+REPORT = (
+    "REPORT RequestId: {id}\tDuration: {ms} ms\tBilled Duration: {ms} ms\t"
+    "Memory Size: {mb} MB\tMax Memory Used: 40 MB\t\n"
+)
 
 
 @dataclass(frozen=True)
@@ -239,9 +242,27 @@ def test_a_usage_error_comes_before_any_work(powertune: Command, handlers: str, 
 
 @pytest.mark.parametrize(
     "handler",
-    ["", "handler", ":", ":handler", "module:", "a..b:handler", "1module:handler", "my-function:handler", "a:b:c"]
-    + ["module:handle r", "my-function/app.handler", "../app.handler", "/abs/app.handler", "a:b()", "x" * 100_000]
-    + ["[bold]a[/]:b", "app.py", "\N{RIGHT-TO-LEFT OVERRIDE}a:b", "a.b\n:c"],
+    [
+        "",
+        "handler",
+        ":",
+        ":handler",
+        "module:",
+        "a..b:handler",
+        "1module:handler",
+        "my-function:handler",
+        "a:b:c",
+        "module:handle r",
+        "my-function/app.handler",
+        "../app.handler",
+        "/abs/app.handler",
+        "a:b()",
+        "x" * 100_000,
+        "[bold]a[/]:b",
+        "app.py",
+        "\N{RIGHT-TO-LEFT OVERRIDE}a:b",
+        "a.b\n:c",
+    ],
 )
 def test_what_cannot_be_the_name_of_a_handler_is_a_usage_error(powertune: Command, handler: str) -> None:
     done = powertune("dry-run", "--", handler)
@@ -384,9 +405,7 @@ def test_a_module_that_only_imports_once_is_told_as_such(powertune: Command, wri
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
-def test_a_payload_that_is_none_is_bad_input(
-    powertune: Command, handlers: str, payload: str, words: list[str]
-) -> None:
+def test_a_payload_that_is_none_is_bad_input(powertune: Command, handlers: str, payload: str, words: list[str]) -> None:
     done = powertune("dry-run", f"{handlers}:answers", "-n", "1", "-p", payload)
     assert done.code == 3, done
     assert_complains(done, 3)
@@ -417,7 +436,7 @@ def test_a_payload_file_that_holds_none_is_bad_input(
     assert_complains(powertune("dry-run", f"{handlers}:answers", "-p", "event.json"), 3, *words)
 
 
-@pytest.mark.parametrize("depth", [100, 200, 330, 500, 900, 990, 1000, 5000, 50_000])
+@pytest.mark.parametrize("depth", [330, 900, 1000, 50_000])
 def test_a_deep_payload_is_either_taken_or_refused(powertune: Command, handlers: str, write: Write, depth: int) -> None:
     write("[" * depth + "]" * depth, "deep.json")
     done = powertune("dry-run", f"{handlers}:answers", "-n", "1", "-m", "1024", "-q", "-p", "deep.json")
@@ -426,9 +445,7 @@ def test_a_deep_payload_is_either_taken_or_refused(powertune: Command, handlers:
         assert_complains(done, 3, "deep.json")
 
 
-@pytest.mark.parametrize(
-    "payload", ["null", "true", "0", "-1.5e3", '"text"', "[]", " {} ", '"\\ud800"', '{"a": {"b": [1, null]}}']
-)
+@pytest.mark.parametrize("payload", ["null", "-1.5e3", '"text"', " [] ", '"\\ud800"', '{"a": {"b": [1, null]}}'])
 def test_any_json_value_is_a_payload(powertune: Command, handlers: str, payload: str) -> None:
     done = powertune("dry-run", f"{handlers}:answers", "-n", "1", "-m", "1024", "-p", payload)
     assert done.code == 0, done.err
@@ -470,9 +487,34 @@ def test_a_payload_without_end_is_refused_once_it_is_too_large(handlers: str) ->
 
 @pytest.mark.parametrize(
     "known",
-    ["512", "512=", "512=abc", "512=0", "512=-1", "512=nan", "512=inf", "512=990001", "100=5", "10241=5", "=5"]
-    + ["512==5", "abc=5", "512.5=5", "-512=5", "nowhere.log", "", "512=5,256=9", "x" * 300, "x" * 5000]
-    + ["\N{ARABIC-INDIC DIGIT FIVE}12=9", "512:143", "9" * 5000 + "=1", "\x1b[31m=5", "512=\x1b[31m", "512=1e400"],
+    [
+        "512",
+        "512=",
+        "512=abc",
+        "512=0",
+        "512=-1",
+        "512=nan",
+        "512=inf",
+        "512=990001",
+        "100=5",
+        "10241=5",
+        "=5",
+        "512==5",
+        "abc=5",
+        "512.5=5",
+        "-512=5",
+        "nowhere.log",
+        "",
+        "512=5,256=9",
+        "x" * 300,
+        "x" * 5000,
+        "\N{ARABIC-INDIC DIGIT FIVE}12=9",
+        "512:143",
+        "9" * 5000 + "=1",
+        "\x1b[31m=5",
+        "512=\x1b[31m",
+        "512=1e400",
+    ],
 )
 def test_a_known_duration_that_is_none_is_a_usage_error(powertune: Command, handlers: str, known: str) -> None:
     assert_complains(powertune("dry-run", f"{handlers}:answers", "--duration-at", known), 2)
@@ -620,9 +662,9 @@ def test_a_missing_file_among_several_is_named(powertune: Command, write: Write)
         (b"\n\nmemory_mb,duration_ms\n128,x\n", ["line 4", "x"]),
         (b"memory_mb,duration_ms\r\n128,5\r\n256,x\r\n", ["line 3", "x"]),
         (b"memory_mb,duration_ms\r128,5\r256,x\r", ["line 3", "x"]),
-        (b"memory_mb,duration_ms,note\n128,5,\"two\nlines\"\n256,x,\n", ["line 4", "x"]),
-        (b"memory_mb,duration_ms\n128,\"5\n256,6\n512,7\n", ["input.csv"]),
-        (b"memory_mb,duration_ms,note\n128,5,\"unbalanced\n256,6,\n512,7,\n", ["input.csv", "line"]),
+        (b'memory_mb,duration_ms,note\n128,5,"two\nlines"\n256,x,\n', ["line 4", "x"]),
+        (b'memory_mb,duration_ms\n128,"5\n256,6\n512,7\n', ["input.csv"]),
+        (b'memory_mb,duration_ms,note\n128,5,"unbalanced\n256,6,\n512,7,\n', ["input.csv", "line"]),
         (b"memory_mb,duration_ms\n128,5\0\n", ["input.csv"]),
         (b"memory_mb,duration_ms\n" + b"128,5\n" * 20_000 + b"128,5\0\n", ["line 20002"]),
         (b"memory_mb,duration_ms\n128," + b"5" * 1_000_000 + b"\n", ["line 2"]),
@@ -630,7 +672,7 @@ def test_a_missing_file_among_several_is_named(powertune: Command, write: Write)
         (b"x" * 1_000_001 + b"\n" + b"y" * 1_000_001, ["input.csv"]),
         (b"memory_mb,duration_ms," + b"x" * 1_000_000 + b"\n128,5,1\n", ["input.csv"]),
         (b"memory_mb," * 200_000 + b"\n", ["input.csv"]),
-        (b"\"" + b"x\n" * 500_000, ["input.csv"]),
+        (b'"' + b"x\n" * 500_000, ["input.csv"]),
         (b"memory_mb,duration_ms,n\n128,5,0\n", ["line 2", "0"]),
         (b"memory_mb,duration_ms,n\n128,5,1.5\n", ["line 2", "1.5"]),
         (b"memory_mb,duration_ms,n\n128,5,-3\n", ["line 2", "-3"]),
@@ -661,10 +703,10 @@ def test_a_missing_file_among_several_is_named(powertune: Command, write: Write)
         (b"{}", ["input.csv"]),
         (b"null", ["input.csv"]),
         (b"[1, 2]", ["input.csv"]),
-        (b"[{\"memory_mb\": 128}]", ["input.csv", "no duration"]),
-        (b"[{\"memory_mb\": 128, \"duration_ms\": 5}", ["input.csv"]),
-        (b"[{\"memory_mb\": 128, \"duration_ms\": 5},\n{\"memory_mb\": 128, \"duration_ms\": -5}]", ["-5"]),
-        (b"[\n{\"memory_mb\": 128, \"duration_ms\": 5},\n", ["input.csv", "not JSON"]),
+        (b'[{"memory_mb": 128}]', ["input.csv", "no duration"]),
+        (b'[{"memory_mb": 128, "duration_ms": 5}', ["input.csv"]),
+        (b'[{"memory_mb": 128, "duration_ms": 5},\n{"memory_mb": 128, "duration_ms": -5}]', ["-5"]),
+        (b'[\n{"memory_mb": 128, "duration_ms": 5},\n', ["input.csv", "not JSON"]),
         (b"[\n" + b"[" * 100_000, ["input.csv", "not JSON"]),
         (b'{"memory_mb": 128, "duration_ms": 5}\n{"memory_mb": 128, "durat', ["line 2"]),
         (b'{"memory_mb": 128, "duration_ms": 5}\n\n[1]\n', ["line 3"]),
@@ -676,7 +718,6 @@ def test_a_missing_file_among_several_is_named(powertune: Command, write: Write)
         (b'{"memory_mb": 128, "duration_ms": ' + b"9" * 400 + b"}\n", ["line 1"]),
         (b'{"memory_mb": 128, "duration_ms": ' + b"9" * 5000 + b"}\n", ["input.csv"]),
         (b'{"memory_mb": 128, "duration_ms": 5}\n{"memory_mb": {"a": ' + b"[" * 100_000 + b"}\n", ["line 2"]),
-        (b'{"memory_mb": 128, "duration_ms": 5, "x": "' + b"x" * 1_000_001 + b'"}\n', ["input.csv"]),
         (b"<html><body>Sign in</body></html>", ["REPORT"]),
         (b"START RequestId: 1 Version: $LATEST\nEND RequestId: 1\n", ["REPORT"]),
         (b"REPORT RequestId: 1\tDuration: 5 ms\n", ["1 REPORT record", "none of them whole"]),
@@ -685,7 +726,8 @@ def test_a_missing_file_among_several_is_named(powertune: Command, write: Write)
         (REPORT.format(id=1, ms="NaN", mb=128).encode(), ["REPORT"]),
         (b'{"type":"platform.report","record":{"requestId":"1"}}\n', ["1 REPORT record"]),
         (
-            b'{"type":"platform.report","record":{"requestId":"1","metrics":{"durationMs":' + b"9" * 400
+            b'{"type":"platform.report","record":{"requestId":"1","metrics":{"durationMs":'
+            + b"9" * 400
             + b',"billedDurationMs":1,"memorySizeMB":128,"maxMemoryUsedMB":40}}}\n',
             ["1 REPORT record"],
         ),
@@ -703,9 +745,9 @@ def test_a_recording_that_holds_none_is_bad_input(
     assert_complains(powertune("estimate", write(content)), 3, *words)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_damaged_recordings_never_end_in_a_bug(powertune: Command, write: Write, seed: int) -> None:
-    rnd = random.Random(seed)
+    rnd = random.Random(seed)  # noqa: S311 - no secret hangs on it
     lines = [REPORT.format(id=number, ms=rnd.uniform(1, 900), mb=2 ** rnd.randint(7, 12)) for number in range(8)]
     rows = [f"{2 ** rnd.randint(7, 12)},{rnd.uniform(1, 900)},{rnd.randint(1, 9)}\n" for _ in range(8)]
     data = bytearray(rnd.choice(["".join(lines), "memory_mb,duration_ms,n\n" + "".join(rows)]).encode())
@@ -731,7 +773,40 @@ def test_damaged_recordings_never_end_in_a_bug(powertune: Command, write: Write,
             json.loads(done.out)
 
 
-@pytest.mark.parametrize("rows", ["128,0\n256,0\n", "128,0\n256,5\n512,3\n", "128,1e-320\n256,5\n", "128,990000\n256,0\n"])
+@pytest.mark.parametrize("seed", range(25))
+def test_damaged_run_files_never_end_in_a_bug(
+    powertune: Command, write: Write, saved_run: dict[str, Any], seed: int
+) -> None:
+    rnd = random.Random(seed)  # noqa: S311 - no secret hangs on it
+    odd: list[Any] = [None, True, 0, -1, 1e308, 1e-320, 10**400, "", "x", "ok", [], {}, [1], 10240, float("nan")]
+    for _ in range(rnd.randint(1, 3)):
+        place: Any = saved_run
+        while True:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            if not keys:
+                break
+            key = rnd.choice(keys)
+            if isinstance(place[key], dict | list) and rnd.random() < 0.8:
+                place = place[key]
+                continue
+            if rnd.random() < 0.2:
+                del place[key]
+            else:
+                place[key] = json.loads(json.dumps(rnd.choice(odd)))
+            break
+    name = write(json.dumps(saved_run, indent=rnd.choice([None, 1])), "run.json")
+    for options in ([], ["-m", "128,200,3000", "--current", "300"]):
+        done = powertune("estimate", name, "-f", "json", *options)
+        assert done.code in (0, 3, 5), done
+        if done.code == 3:
+            assert_complains(done, 3)
+        else:
+            json.loads(done.out)
+
+
+@pytest.mark.parametrize(
+    "rows", ["128,0\n256,0\n", "128,0\n256,5\n512,3\n", "128,1e-320\n256,5\n", "128,990000\n256,0\n"]
+)
 @pytest.mark.parametrize("sizes", [[], ["-m", "128,192,256,1024"]], ids=["recorded", "predicted"])
 @pytest.mark.parametrize("format_name", ["table", "json", "csv", "markdown"])
 def test_durations_of_next_to_nothing_are_no_bug(
@@ -819,10 +894,10 @@ def test_a_pipe_that_is_read_while_it_is_written_is_no_problem(powertune: Comman
                 stream.flush()
                 time.sleep(0.05)
 
-    feeder = threading.Thread(target=feed)
+    feeder = threading.Thread(target=feed, daemon=True)
     feeder.start()
     done = powertune("estimate", "pipe", "-f", "csv")
-    feeder.join()
+    feeder.join(timeout=5)
     assert done.code == 0
     assert done.out.count("\n") == 4
 
@@ -925,11 +1000,11 @@ def test_a_saved_run_with_only_figures_that_make_no_sense_is_bad_input(
     powertune: Command, write: Write, saved_run: dict[str, Any]
 ) -> None:
     saved_run["invocations"] = []
-    for key, value in (("memory_mb", 0), ("memory_mb", 99_999)):
+    for memory_mb in (0, 99_999):
         document = json.loads(json.dumps(saved_run))
-        document["sizes"][0][key] = value
+        document["sizes"][0]["memory_mb"] = memory_mb
         assert_complains(powertune("estimate", write(json.dumps(document), "run.json")), 3)
-    for key, value in (("mean", -5), ("mean", 1e308), ("stddev", -1)):
+    for key, value in (("mean", -5.0), ("mean", 1e308), ("stddev", -1.0)):
         document = json.loads(json.dumps(saved_run))
         document["sizes"][0]["duration_ms"][key] = value
         assert_complains(powertune("estimate", write(json.dumps(document), "run.json")), 3)

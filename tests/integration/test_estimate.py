@@ -122,7 +122,10 @@ def json_report(number: int, memory_mb: int, ms: float, **more: object) -> str:
 @pytest.mark.parametrize("whole_ms", [False, True], ids=["fractions", "whole-milliseconds"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_the_worked_example_costs_what_it_should(
-    estimate: Command, write: Write, whole_ms: bool, delimiter: str  # noqa: FBT001 - pytest passes it
+    estimate: Command,
+    write: Write,
+    whole_ms: bool,  # noqa: FBT001 - pytest passes it
+    delimiter: str,
 ) -> None:
     durations: dict[int, float] = {size: int(ms) if whole_ms else ms for size, ms in WORKED_EXAMPLE.items()}
     done = estimate(write(example(durations, delimiter)), *PRICE)
@@ -133,7 +136,9 @@ def test_the_worked_example_costs_what_it_should(
 
 @pytest.mark.parametrize("whole_ms", [False, True], ids=["fractions", "whole-milliseconds"])
 def test_the_worked_example_is_decided_as_it_should(
-    estimate: Command, write: Write, whole_ms: bool  # noqa: FBT001 - pytest passes it
+    estimate: Command,
+    write: Write,
+    whole_ms: bool,  # noqa: FBT001 - pytest passes it
 ) -> None:
     durations: dict[int, float] = {size: int(ms) if whole_ms else ms for size, ms in WORKED_EXAMPLE.items()}
     name = write(example(durations))
@@ -176,7 +181,7 @@ def test_whole_milliseconds_are_warned_of(estimate: Command, write: Write) -> No
         "memory_mb,duration_ms\n128.0,5.5e0\n2.56e2,+4.5\n",
         "memory_mb,duration_ms,note\n128,5.5\n256,4.5,here\n",
         "\N{ZERO WIDTH NO-BREAK SPACE}memory_mb,duration_ms\n128,5.5\n256,4.5\n",
-        "memory_mb,duration_ms,note\n128,5.5,\"two\nlines, \"\"quoted\"\"\"\n256,4.5,\n",
+        'memory_mb,duration_ms,note\n128,5.5,"two\nlines, ""quoted"""\n256,4.5,\n',
         '{"memory_mb": 128, "duration_ms": 5.5}\n{"memory_mb": 256, "duration_ms": 4.5}\n',
         '{"memory_mb": "128", "duration_ms": "5.5"}\r\n\r\n{"duration_ms": 4.5, "memory_mb": 256.0}',
         '[{"memory_mb": 128, "duration_ms": 5.5}, {"memory_mb": 256, "duration_ms": 4.5}]',
@@ -188,9 +193,7 @@ def test_whole_milliseconds_are_warned_of(estimate: Command, write: Write) -> No
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gzip"])
-def test_durations_are_read_whatever_their_form(
-    estimate: Command, write: Write, content: str, encoding: str
-) -> None:
+def test_durations_are_read_whatever_their_form(estimate: Command, write: Write, content: str, encoding: str) -> None:
     data = gzip.compress(content.encode()) if encoding == "gzip" else content.removeprefix("\ufeff").encode(encoding)
     done = estimate(write(data, "recording"))
     assert done.code == 0, done.err
@@ -205,6 +208,11 @@ def test_bytes_that_are_no_utf8_do_not_matter_where_no_figure_is(estimate: Comma
 def test_a_very_long_line_that_means_nothing_is_left_alone_in_a_log(estimate: Command, write: Write) -> None:
     log = "x" * 1_000_000 + "\n" + report(1, 128, 5.5) + "y" * 3_000_000 + "\n" + report(2, 256, 4.5)
     assert estimate(write(log)).means() == {128: 5.5, 256: 4.5}
+
+
+def test_a_row_of_more_than_a_megabyte_is_read(estimate: Command, write: Write) -> None:
+    row = json.dumps({"memory_mb": 128, "duration_ms": 5.5, "note": "x" * 1_000_001})
+    assert estimate(write(f'{row}\n{{"memory_mb": 256, "duration_ms": 4.5}}\n')).means() == {128: 5.5, 256: 4.5}
 
 
 def test_further_columns_are_kept_in_the_saved_run(estimate: Command, write: Write, tmp_path: Path) -> None:
@@ -229,7 +237,9 @@ def test_invalid_rows_are_left_out_and_counted_on_request(estimate: Command, wri
 
 
 def test_broken_json_lines_are_left_out_on_request(estimate: Command, write: Write) -> None:
-    name = write('{"memory_mb": 128, "duration_ms": 5.5}\n{"memory_mb": 12\n[]\n{"memory_mb": 256, "duration_ms": 4.5}\n')
+    name = write(
+        '{"memory_mb": 128, "duration_ms": 5.5}\n{"memory_mb": 12\n[]\n{"memory_mb": 256, "duration_ms": 4.5}\n'
+    )
     done = estimate(name, "--skip-invalid")
     assert done.means() == {128: 5.5, 256: 4.5}
     assert "2 invalid rows" in done.warnings()["invalid-rows"]
@@ -299,7 +309,14 @@ def test_text_and_json_records_may_be_mixed(estimate: Command, write: Write) -> 
 
 
 def test_cut_records_are_left_out_and_counted(estimate: Command, write: Write) -> None:
-    log = report(1, 128, 5.5) + report(2, 128, 9.5)[:60] + "\n" + json_report(3, 128, 9.5)[:90] + "\n" + report(4, 256, 4.5)
+    log = (
+        report(1, 128, 5.5)
+        + report(2, 128, 9.5)[:60]
+        + "\n"
+        + json_report(3, 128, 9.5)[:90]
+        + "\n"
+        + report(4, 256, 4.5)
+    )
     done = estimate(write(log))
     assert done.code == 0
     assert done.means() == {128: 5.5, 256: 4.5}
@@ -333,7 +350,11 @@ def test_failures_at_every_size_have_exit_code_5_and_rows(estimate: Command, wri
 
 
 def test_failures_at_one_size_leave_the_others(estimate: Command, write: Write) -> None:
-    log = report(1, 128, 3000, more="Status: timeout\t") + report(2, 256, 50.5) + report(3, 256, 50.5, more="Status: error\t")
+    log = (
+        report(1, 128, 3000, more="Status: timeout\t")
+        + report(2, 256, 50.5)
+        + report(3, 256, 50.5, more="Status: error\t")
+    )
     done = estimate(write(log))
     assert done.code == 0
     assert done.size(128)["status"] == "timed-out"
@@ -406,8 +427,10 @@ def test_prices_of_nothing_are_no_problem(estimate: Command, write: Write, forma
 # --- saved runs ---
 
 
-@pytest.mark.parametrize("strategy", ["cost", "speed", "balanced"])
-@pytest.mark.parametrize("handler", ["computes", "waits_and_computes", "needs_300_mb"])
+@pytest.mark.parametrize(
+    ("handler", "strategy"),
+    [("computes", "cost"), ("computes", "speed"), ("waits_and_computes", "balanced"), ("needs_300_mb", "cost")],
+)
 def test_a_saved_dry_run_gives_the_same_recommendation_again(
     estimate: Command, handlers: str, strategy: str, handler: str
 ) -> None:
@@ -431,7 +454,9 @@ def test_a_saved_dry_run_without_known_durations_does_not_claim_to_have_them(est
 
 
 def test_an_estimate_of_a_saved_estimate_is_the_same(estimate: Command, write: Write) -> None:
-    name = write("function,memory_mb,duration_ms\n" + "".join(f"f,{mb},{ms}.5\n" for mb in (128, 512) for ms in (5, 6, 7)))
+    name = write(
+        "function,memory_mb,duration_ms\n" + "".join(f"f,{mb},{ms}.5\n" for mb in (128, 512) for ms in (5, 6, 7))
+    )
     first = estimate(name, "--save", "run.json").run
     again = estimate("run.json").run
     assert again["sizes"] == first["sizes"]
@@ -589,8 +614,20 @@ def test_a_recording_comes_from_standard_input(compressed: bool) -> None:  # noq
 def test_a_reader_that_goes_away_is_no_error(write: Write, gone: str) -> None:
     name = write("memory_mb,duration_ms\n" + "".join(f"{mb},{mb}.5\n" for mb in range(128, 10240)))
     done = subprocess.run(
-        ["/bin/sh", "-c", f'exec 3>&2; {{ "$@"; echo "exit $?" >&3; }} {gone}', "sh", sys.executable, "-m"]
-        + ["powertune", "estimate", name, "-q", "-f", "json"],
+        [
+            "/bin/sh",
+            "-c",
+            f'exec 3>&2; {{ "$@"; echo "exit $?" >&3; }} {gone}',
+            "sh",
+            sys.executable,
+            "-m",
+            "powertune",
+            "estimate",
+            name,
+            "-q",
+            "-f",
+            "json",
+        ],
         capture_output=True,
         text=True,
         timeout=ENOUGH_S,

@@ -327,7 +327,7 @@ def test_staying_at_the_current_size_changes_nothing() -> None:
         ),
         (
             Choice("speed", tolerance=0),
-            "2048 MB is the fastest: 10.0 % faster and 90 % dearer than the next fastest, 1024 MB.",
+            "2048 MB is the fastest: 10 % faster and 90 % dearer than the next fastest, 1024 MB.",
         ),
         (
             Choice("balanced"),

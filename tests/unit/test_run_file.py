@@ -261,7 +261,7 @@ def remove(*path: str | int) -> Edit:
         (put("512", "sizes", 1, "memory_mb"), "the run file, 'sizes'[1], 'memory_mb' should be a number, not str"),
         (
             put(512.5, "sizes", 1, "memory_mb"),
-            "the run file, 'sizes'[1], 'memory_mb' should be a whole number, not float",
+            "the run file, 'sizes'[1], 'memory_mb' should be a whole number, not 512.5",
         ),
         (
             put("fine", "sizes", 1, "status"),
@@ -284,11 +284,11 @@ def remove(*path: str | int) -> Edit:
         ),
         (
             put(math.inf, "sizes", 1, "cost", "usd_per_million"),
-            "the run file, 'sizes'[1], 'cost', 'usd_per_million' should be a number, not float",
+            "the run file, 'sizes'[1], 'cost', 'usd_per_million' should be a number, not inf",
         ),
         (
             put(math.nan, "pricing", "per_request"),
-            "the run file, 'pricing', 'per_request' should be a number, not float",
+            "the run file, 'pricing', 'per_request' should be a number, not nan",
         ),
         (
             put("cheap", "recommendation", "strategy"),
