@@ -162,6 +162,7 @@ def estimate(
         records=[item for item in given if not isinstance(item, str | Path)],
         function=function,
         architecture=options.get("architecture"),
+        region=options.get("region"),
         skip_invalid=skip_invalid,
         progress=progress or NoProgress(),
     )

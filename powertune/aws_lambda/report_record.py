@@ -198,15 +198,17 @@ def iter_reports(lines: Iterable[str]) -> Iterator[ReportRecord | DamagedRecordE
     json_lines: list[str] = []
     for raw_line in lines:
         line = raw_line[:_LONGEST_LINE]
-        if json_lines and _MARK not in line:
-            json_lines.append(line)
+        if json_lines:
             # An object opened alone on its line closes on a line of its own, under its beginning.
-            closing = json_lines[0].partition("{")[0] + "}"
-            if line.startswith(closing) or len(json_lines) > _LONGEST_JSON_LINES:
+            indent = json_lines[0].partition("{")[0]
+            breaks_off = _MARK in line or line.startswith(indent + "{")
+            if not breaks_off:
+                json_lines.append(line)
+            if breaks_off or line.startswith(indent + "}") or len(json_lines) > _LONGEST_JSON_LINES:
                 yield from _read_json("".join(json_lines))
                 json_lines = []
-            continue
-        json_lines = []
+            if not breaks_off:
+                continue
         if pending and len(pending) < _LONGEST_RECORD_LINES and _CONTINUES.match(line):
             pending.append(line)
             continue

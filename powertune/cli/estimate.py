@@ -1,5 +1,6 @@
 """`powertune estimate`: from durations that were recorded before."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -40,8 +41,9 @@ def estimate(
     with --memory that were never recorded are interpolated.
     """
     check(delivery, inputs=[file for file in files if file != "-"])
-    if files.count("-") > 1:
-        raise UsageError("standard input can be read only once", hint="name - once")
+    real = [file if file == "-" else os.path.realpath(file) for file in files]
+    if len(set(real)) < len(real):
+        raise UsageError("a file is named twice, and its runs would count twice", hint="name each file once")
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
     # Imported here: numpy must not slow down --help and usage errors.

@@ -43,7 +43,10 @@ def _run(args: Sequence[str]) -> int:
     # Imported here, so that an interrupt while loading, too, ends without a traceback.
     from powertune.cli.app import app  # noqa: PLC0415
 
-    code = int(app(args or ["--help"], prog_name="powertune", standalone_mode=False) or 0)
+    try:
+        code = int(app(args or ["--help"], prog_name="powertune", standalone_mode=False) or 0)
+    except SystemExit as end:  # shell completion ends this way, with 1 where it was asked nonsense
+        code = ExitCode.USAGE if end.code else ExitCode.DONE
     if code == ExitCode.INTERRUPTED:  # Typer makes a number of the exception
         raise KeyboardInterrupt
     return code

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from types import FrameType, TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, NoReturn, Self, TextIO
 
 from powertune import text
 from powertune.errors import ExitCode
 
 _STUCK_GRACE_S = 5.0
+_end_process = os._exit
 
 
 class HandlerTimeoutError(BaseException):
@@ -124,6 +125,29 @@ def own_surroundings() -> Iterator[None]:
 
 
 @contextmanager
+def own_process() -> Iterator[None]:
+    """Keep the block from ending this process with `os._exit`, and a fork of it from going on in this process's place.
+
+    The recursion limit is put back, too.
+    """
+    pid, recursion_limit = os.getpid(), sys.getrecursionlimit()
+
+    def end(status: int) -> NoReturn:
+        if os.getpid() != pid:  # a child of the handler's own, of multiprocessing say
+            _end_process(status)
+        raise SystemExit(status)
+
+    os._exit = end
+    try:
+        yield
+    finally:
+        os._exit = _end_process
+        if os.getpid() != pid:
+            _end_process(0)
+        sys.setrecursionlimit(recursion_limit)
+
+
+@contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """Raise HandlerTimeoutError in the main thread after `seconds`, and again each second if that is swallowed.
 
@@ -159,7 +183,7 @@ def last_resort(seconds: float, handler_name: str, errors: TextIO) -> Iterator[N
 
     def end(code: ExitCode, last_words: str) -> None:
         print(last_words, file=errors, flush=True)
-        os._exit(code)
+        _end_process(code)
 
     interrupts = 0
 

@@ -22,7 +22,14 @@ from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
-from powertune.sources.containment import HandlerTimeoutError, OutputTrap, deadline, last_resort, own_surroundings
+from powertune.sources.containment import (
+    HandlerTimeoutError,
+    OutputTrap,
+    deadline,
+    last_resort,
+    own_process,
+    own_surroundings,
+)
 from powertune.sources.handler import Call, Handler, call_handler, load_handler, split_handler
 from powertune.sources.lambda_context import LambdaContext, lambda_environment, log_stream_name
 from powertune.sources.meter import resident_memory_mb
@@ -166,7 +173,7 @@ class LocalSource:
             return self._target
         module, function = split_handler(self._target)
         try:
-            with self._output, self._guard(_IMPORT_TIMEOUT_S), deadline(_IMPORT_TIMEOUT_S):
+            with self._output, self._guard(_IMPORT_TIMEOUT_S), own_process(), deadline(_IMPORT_TIMEOUT_S):
                 return load_handler(module, function)
         except HandlerTimeoutError:
             raise FunctionFailedError(
@@ -187,7 +194,7 @@ class LocalSource:
             region=self._region,
             log_stream_name=self._log_stream,
         )
-        with self._output, self._guard(self._timeout_s):
+        with self._output, self._guard(self._timeout_s), own_process():
             call = call_handler(self._handler, self._payload, context, self._timeout_s, self._resident_mb)
         self._calls.append(call)
 

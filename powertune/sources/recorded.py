@@ -54,7 +54,8 @@ def _size_of(file: str) -> int:
 class RecordedSource:
     """Files of recorded durations of one function, or records given as they are.
 
-    `files` may hold `-` for standard input. `function` and `architecture` choose where files hold several. Reading
+    `files` may hold `-` for standard input. `function` and `architecture` choose where files hold several, `region`
+    says that the region recorded does not matter. Reading
     happens on entry. Raises BadInputError for a file that cannot be read, UsageError where it is open which function
     is meant.
     """
@@ -66,6 +67,7 @@ class RecordedSource:
         records: Sequence[Invocation | Aggregate] = (),
         function: str | None = None,
         architecture: str | None = None,
+        region: str | None = None,
         skip_invalid: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -73,6 +75,7 @@ class RecordedSource:
         self._given = records
         self._function = function
         self._architecture = architecture
+        self._region = region
         self._skip_invalid = skip_invalid
         self._progress = progress or NoProgress()
         self._invocations: dict[int, list[Invocation]] = defaultdict(list)
@@ -95,6 +98,8 @@ class RecordedSource:
             )
         records = self._choose(records, "function", self._function, "--function")
         records = self._choose(records, "architecture", self._architecture, "--arch")
+        if self._region is None:  # a region given prices everything, wherever it was recorded
+            self._choose(records, "region", None, "--region")
         self._origin = _common_origin([origin for origin, _ in records], self._function, self._architecture)
         for _, record in records:
             if isinstance(record, Invocation):

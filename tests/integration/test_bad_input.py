@@ -851,6 +851,12 @@ def test_two_architectures_in_one_file_are_a_usage_error(powertune: Command, wri
     assert_complains(powertune("estimate", name), 2, "arm64", "x86_64", "--arch")
 
 
+def test_two_regions_in_one_file_are_a_usage_error(powertune: Command, write: Write) -> None:
+    name = write("region,memory_mb,duration_ms\neu-west-1,128,5\neu-central-1,128,6\n")
+    assert_complains(powertune("estimate", name), 2, "eu-west-1", "eu-central-1", "--region")
+    assert powertune("estimate", name, "--region", "eu-west-1").code == 0
+
+
 def test_skip_invalid_does_not_help_where_nothing_is_valid(powertune: Command, write: Write) -> None:
     done = powertune("estimate", write("memory_mb,duration_ms\n128,x\n256,y\n"), "--skip-invalid")
     assert_complains(done, 3, "only invalid rows", "line 2")

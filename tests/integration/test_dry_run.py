@@ -415,6 +415,13 @@ def test_a_handler_that_changes_decimal_arithmetic_does_not_change_the_costs(dry
     assert size["cost"]["usd_per_invocation"] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("format_name", ["table", "json"])
+def test_a_handler_that_lowers_the_recursion_limit_does_not_stop_powertune(process: Command, format_name: str) -> None:
+    done = process("lowers_the_recursion_limit", "-f", format_name)
+    assert done.code == 0, done.err
+    assert "1024" in done.out
+
+
 def test_the_search_path_is_put_back(dry_run: Command) -> None:
     before = list(sys.path)
     dry_run("answers")
@@ -454,12 +461,28 @@ def test_later_calls_that_hang_are_failures_among_others(dry_run: Command) -> No
     assert done.run["sizes"][0]["invocations"] == {"warm": 0, "cold": 1, "failed": 2}
 
 
-@pytest.mark.parametrize("handler", ["swallows_everything", "sets_an_alarm_of_its_own"])
-def test_a_handler_that_cannot_be_interrupted_ends_the_process_after_some_grace(process: Command, handler: str) -> None:
-    done = process(handler, "--timeout", "0.3")
-    assert_complains(done, 5)
-    assert done.out == ""
-    assert handler in done.err
+def test_handlers_that_cannot_be_interrupted_end_the_process_after_some_grace(module: str) -> None:
+    began = time.monotonic()
+    names = ("swallows_everything", "sets_an_alarm_of_its_own")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "powertune", "dry-run", f"{module}:{name}", "--timeout", "0.3"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    ]
+    try:
+        for name, process in zip(names, processes, strict=True):
+            out, err = process.communicate(timeout=ENOUGH_S)
+            assert_complains(Done(process.returncode, out, err), 5)
+            assert out == ""
+            assert name in err
+    finally:
+        for process in processes:
+            process.kill()
+    assert time.monotonic() - began < 20
 
 
 def test_a_timeout_shorter_than_the_start_of_an_interpreter_does_not_fail_a_fast_handler(dry_run: Command) -> None:
@@ -599,6 +622,17 @@ def test_cpu_time_of_child_processes_counts(dry_run: Command) -> None:
 
 def test_a_handler_may_fork(process: Command) -> None:
     assert process("forks").code == 0
+
+
+def test_a_child_that_goes_on_from_a_fork_does_not_print_the_result_again(process: Command) -> None:
+    done = process("forks_and_lets_the_child_go_on", "-f", "csv")
+    assert done.code == 0, done.err
+    assert done.out.count("memory_mb,") == 1
+    assert done.err.count("Warning: durations are scaled") <= 1
+
+
+def test_a_handler_that_ends_the_process_does_not_make_it_look_like_success(process: Command) -> None:
+    assert process("ends_the_process").code not in (0, 1)
 
 
 def test_a_thread_left_behind_does_not_keep_the_process(process: Command) -> None:

@@ -276,9 +276,9 @@ def test_several_files_are_read_as_one(estimate: Command, write: Write) -> None:
 
 
 def test_a_large_recording_is_read_in_reasonable_time(estimate: Command, write: Write) -> None:
-    rows = "".join(f"{128 * (1 + number % 4)},{100 + number % 7}.5\n" for number in range(50_000))
+    rows = "".join(f"{128 * (1 + number % 4)},{100 + number % 7}.5\n" for number in range(20_000))
     done = estimate(write("memory_mb,duration_ms\n" + rows), "-q")
-    assert done.size(128)["invocations"]["warm"] == 12_500
+    assert done.size(128)["invocations"]["warm"] == 5_000
 
 
 # --- logs ---
@@ -612,7 +612,7 @@ def test_a_recording_comes_from_standard_input(compressed: bool) -> None:  # noq
 
 @pytest.mark.parametrize("gone", ["| head -1", "| true", "2>&1 | true"])
 def test_a_reader_that_goes_away_is_no_error(write: Write, gone: str) -> None:
-    name = write("memory_mb,duration_ms\n" + "".join(f"{mb},{mb}.5\n" for mb in range(128, 10240)))
+    name = write("memory_mb,duration_ms\n" + "".join(f"{mb},{mb}.5\n" for mb in range(128, 4000)))
     done = subprocess.run(
         [
             "/bin/sh",

@@ -51,7 +51,7 @@ from powertune.text import money, printable
 
 # The same examples on every machine and in every run, however slow the machine.
 settings.register_profile(
-    "repeatable", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+    "repeatable", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
 
@@ -124,7 +124,7 @@ def naive_wall_ms(segments: Sequence[tuple[int, int]], memory_mb: int, threads: 
     return (now - start) / unit / 1000
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(segments_us, st.integers(128, 3600) | memory_sizes, thread_counts, st.just(0) | st.integers(0, 40_000))
 def test_the_cpu_law_is_what_a_naive_simulator_gives(
     segments: list[tuple[int, int]], memory_mb: int, threads: int, phase_us: int
@@ -136,7 +136,7 @@ def test_the_cpu_law_is_what_a_naive_simulator_gives(
     assert found_ms == pytest.approx(expected_ms, abs=1e-6)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.integers(1_000_000, 3_000_000), st.integers(128, 3600), st.sampled_from([1, 2]))
 def test_skipping_the_first_periods_of_long_work_is_off_by_less_than_one_per_cent(
     cpu: int, memory_mb: int, threads: int
@@ -173,7 +173,7 @@ def test_a_computation_takes_the_fluid_limit_less_at_most_a_period_and_the_overr
 neighbours = st.sampled_from([1, 2, 5, 20, 64, 500, 4000])
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.floats(0, 1000) | st.floats(0, 60), memory_sizes, neighbours, thread_counts)
 def test_a_computation_never_takes_longer_with_more_memory(
     cpu_ms: float, memory_mb: int, more_mb: int, threads: int
@@ -185,7 +185,7 @@ def test_a_computation_never_takes_longer_with_more_memory(
     assert larger_ms <= smaller_ms + (TICK_MS / 2 if more_vcpus else 0) + 1e-9
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(segments_us, memory_sizes, neighbours, thread_counts)
 def test_with_waits_more_memory_costs_at_most_a_period_for_each_of_them(
     segments: list[tuple[int, int]], memory_mb: int, more_mb: int, threads: int
@@ -252,8 +252,10 @@ def test_more_usage_never_makes_a_gb_second_dearer_nor_a_month_cheaper(
 ) -> None:
     less, more = sorted((Decimal(one), Decimal(other)))
     first, last = prices.tiers[0][1], prices.tiers[-1][1]
-    assert last <= prices.per_gb_second(more) <= prices.per_gb_second(less) <= first
-    assert prices.per_gb_second(less) * less <= prices.per_gb_second(more) * more
+    dust = Decimal("1e-25")  # a quotient of decimals is rounded to 28 digits
+    average_of_less, average_of_more = prices.per_gb_second(less), prices.per_gb_second(more)
+    assert last - dust <= average_of_more <= average_of_less + dust <= first + 2 * dust
+    assert average_of_less * less <= average_of_more * more * (1 + dust)
 
 
 @given(st.floats(0, 900_000), st.floats(0, 10_000))
@@ -287,7 +289,7 @@ def test_a_range_of_sizes_is_the_range(one: int, other: int, step: int) -> None:
     assert parse_sizes(f"{first}..{last}:{step}") == tuple(range(first, last + 1, step))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.text(alphabet="0123456789.,: allMB-", max_size=20) | st.text(max_size=20))
 def test_any_text_is_sizes_of_lambda_in_order_or_a_usage_error(text: str) -> None:
     try:
@@ -367,8 +369,8 @@ def test_a_json_record_is_read_compact_and_pretty_printed(record: ReportRecord, 
 fragments = st.sampled_from(
     [
         "REPORT RequestId: ", "a-1", "\t", " ", "Duration: ", "Billed Duration: ", "Memory Size: ", "Max Memory Used: ",
-        "Init Duration: ", "Status: ", "Error Type: ", "1.5", "128", "-1", "NaN", "1e999", "9" * 13, " ms", " MB", "\\t",
-        "XRAY TraceId: ", "INIT_", '{"type":"platform.report"', "{", "}", "[", "]", '"', ":", ",", '"record":{',
+        "Init Duration: ", "Status: ", "Error Type: ", "1.5", "128", "-1", "NaN", "1e999", "9" * 13, " ms", " MB",
+        "\\t", "XRAY TraceId: ", "INIT_", '{"type":"platform.report"', "{", "}", "[", "]", '"', ":", ",", '"record":{',
         '"metrics":{', '"durationMs":', '"memorySizeMB":', '"requestId":"a"', "null", "\\", "platform.report",
     ]
 )  # fmt: skip
@@ -383,14 +385,14 @@ def assert_sound(found: ReportRecord | DamagedRecordError) -> None:
             assert figure is None or 0 <= figure < math.inf
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(log_lines, max_size=12))
 def test_no_log_makes_the_reader_fail(lines: list[str]) -> None:
     for found in iter_reports(lines):
         assert_sound(found)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(records(), st.data())
 def test_no_damage_to_a_record_makes_the_reader_fail(record: ReportRecord, data: st.DataObject) -> None:
     text = format_report(record)
@@ -522,7 +524,7 @@ def scaled(size: SizeProfile, factor: float) -> SizeProfile:
     return replace(size, cost=cost)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(tables(), choices)
 def test_a_pick_is_one_of_the_sizes_that_qualify(sizes: list[SizeProfile], choice: Choice) -> None:
     found = recommend(sizes, choice)
@@ -537,7 +539,7 @@ def test_a_pick_is_one_of_the_sizes_that_qualify(sizes: list[SizeProfile], choic
     assert all(reason.strip() for reason in found.reasons)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(tables(), choices, st.data())
 def test_the_order_of_sizes_changes_nothing(sizes: list[SizeProfile], choice: Choice, data: st.DataObject) -> None:
     turned = data.draw(st.permutations(sizes))
@@ -575,7 +577,7 @@ def test_a_size_that_is_dearer_and_slower_than_all_others_changes_neither_cheape
         assert new_pick == pick or (pick is None and new_pick == worst.memory_mb)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(tables(), choices)
 def test_within_the_tolerance_a_pick_gives_up_no_more_than_that_and_wins_on_the_other_axis(
     sizes: list[SizeProfile], choice: Choice
@@ -696,7 +698,7 @@ UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 hostile_text = st.text(alphabet=st.characters() | st.sampled_from("\x1b\x9b\u202e\u2066\u200b\u2028\n\t \ufeff"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(hostile_text, st.integers(3, 60))
 def test_printable_text_has_nothing_that_a_terminal_obeys_and_keeps_to_its_limit(text: str, limit: int) -> None:
     shown = printable(text, limit=limit)
@@ -711,7 +713,7 @@ def test_making_printable_text_printable_changes_nothing(text: str, limit: int) 
     assert printable(shown, limit=limit) == shown
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.floats(1e-18, 1e12), st.sampled_from([-1, 1]), st.sampled_from(["USD", "CNY", "EUR"]))
 def test_an_amount_that_is_not_nothing_is_never_shown_as_nothing(amount: float, sign: int, currency: str) -> None:
     shown = money(sign * amount, currency)

@@ -9,6 +9,7 @@ from powertune.aws_lambda.pricing import (
     ARCHITECTURES,
     Architecture,
     Rates,
+    UnknownPlaceError,
     billed_duration_ms,
     find_prices,
     rates_for,
@@ -336,7 +337,14 @@ def test_a_price_of_nothing_is_a_price() -> None:
     assert rates_for(prices).bill(10_240, 900_000) == 0
 
 
-@pytest.mark.parametrize("price", ["nan", "inf", "-0.00001", -1.0, Decimal("Infinity"), "much", ""])
+def test_an_architecture_that_lambda_does_not_have_is_refused_with_those_it_has() -> None:
+    with pytest.raises(UnknownPlaceError, match="'x86' is no architecture of Lambda") as caught:
+        find_prices("us-east-1", "x86")
+    assert caught.value.hint == "choose x86_64 or arm64"
+    assert not caught.value.is_region
+
+
+@pytest.mark.parametrize("price", ["nan", "inf", "-0.00001", -1.0, Decimal("Infinity"), "1e7", "much", ""])
 @pytest.mark.parametrize("name", ["per_gb_second", "per_request"])
 def test_a_price_that_is_none_is_refused_by_the_name_of_its_option(name: str, price: float | str | Decimal) -> None:
     option = {"per_gb_second": "--price-gb-second", "per_request": "--price-request"}[name]
@@ -351,12 +359,19 @@ def test_a_price_that_is_none_is_refused_by_the_name_of_its_option(name: str, pr
 
 @pytest.mark.parametrize(
     ("region", "near"),
-    [("us-eest-1", "us-east-1"), ("eu-central", "eu-central-1"), ("useast1", "us-east-1"), ("cn-north", "cn-north-1")],
+    [
+        ("us-eest-1", "us-east-1"),
+        ("eu-central", "eu-central-1"),
+        ("US-EAST-1", "us-east-1"),
+        ("useast1", "us-east-1"),
+        ("cn-north", "cn-north-1"),
+    ],
 )
 def test_an_unknown_region_names_near_ones(region: str, near: str) -> None:
-    with pytest.raises(UsageError, match=f"no AWS region '{region}'") as caught:
+    with pytest.raises(UnknownPlaceError, match=f"no AWS region '{region}'") as caught:
         find_prices(region, "x86_64")
     assert near in caught.value.hint
+    assert caught.value.is_region
     assert caught.value.exit_code == ExitCode.USAGE
 
 

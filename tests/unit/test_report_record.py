@@ -211,8 +211,13 @@ def test_a_users_line_after_a_whole_record_does_not_change_it() -> None:
     assert read_good(WARM, "Status: shipped") == [WARM_RECORD]
 
 
-def test_a_users_open_brace_does_not_swallow_the_records_after_it() -> None:
-    assert read_good("{", "  printed by hand", "  }", WARM, WARM) == [WARM_RECORD, WARM_RECORD]
+@pytest.mark.parametrize(
+    "lines",
+    [[WARM], [json.dumps(report_object())], json.dumps(report_object(), indent=2).split("\n")],
+    ids=["text", "compact", "pretty"],
+)
+def test_a_users_open_brace_does_not_swallow_the_records_after_it(lines: list[str]) -> None:
+    assert read_good("{", "  printed by hand", "  }", *lines, *lines) == [WARM_RECORD, WARM_RECORD]
 
 
 # The ways in which a text record is written.
@@ -335,6 +340,13 @@ def test_a_pretty_printed_object_that_breaks_off_is_damaged() -> None:
     read_one_damaged(*lines[:-4])
 
 
+def test_a_pretty_printed_object_that_breaks_off_before_another_record_is_damaged() -> None:
+    lines = json.dumps(report_object(), indent=2).split("\n")
+    found = read(*lines[:-4], WARM)
+    assert isinstance(found[0], DamagedRecordError)
+    assert found[1:] == [WARM_RECORD]
+
+
 def test_json_nested_without_end_is_damaged() -> None:
     read_one_damaged('{"type":"platform.report","record":' + "[" * 90_000)
 
@@ -359,6 +371,12 @@ def test_a_record_without_a_request_id_is_damaged() -> None:
 def test_a_record_cut_anywhere_is_damaged_or_whole(end: int) -> None:
     (found,) = read(WARM[:end])
     assert isinstance(found, DamagedRecordError) or found == WARM_RECORD
+
+
+@pytest.mark.parametrize("unit", ["", " m", " M", " seconds", " GB"])
+def test_a_figure_without_its_unit_is_damaged(unit: str) -> None:
+    read_one_damaged(WARM.replace("155.51 ms", f"155.51{unit}"))
+    read_one_damaged(WARM.replace("40 MB", f"40{unit}"))
 
 
 def test_a_damaged_record_does_not_spoil_its_neighbours() -> None:

@@ -314,6 +314,31 @@ def test_a_complaint_names_the_place_and_what_belongs_there(edit: Edit, complain
     assert str(caught.value) == complaint
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("sizes", 1, "memory_mb"), -512),
+        (("sizes", 1, "memory_mb"), 127),
+        (("recommendation", "memory_mb"), 10_241),
+        (("recommendation", "cost", "memory_mb"), 0),
+        (("function", "current_memory_mb"), 64),
+        (("warnings", 0, "memory_mb"), 99_999),
+        (("invocations", 0, "memory_mb"), 1),
+        (("sizes", 1, "invocations", "warm"), -1),
+        (("spent", "invocations"), -1),
+        (("sizes", 1, "duration_ms", "mean"), -0.1),
+        (("invocations", 0, "duration_ms"), -3.0),
+    ],
+    ids=str,
+)
+def test_a_figure_that_the_schema_forbids_is_refused_by_its_place(path: tuple[str | int, ...], value: float) -> None:
+    document = to_dict(FULL)
+    put(value, *path)(document)
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(document)
+    with pytest.raises(RunFileError, match=f"{path[-1]}' should be "):
+        from_dict(document)
+
+
 @pytest.mark.parametrize("document", [None, [], "run", 1, True])
 def test_a_document_that_is_no_object_is_refused(document: object) -> None:
     with pytest.raises(RunFileError, match="the run file should be an object, not"):

@@ -52,6 +52,10 @@ def test_names_close_to_a_word_are_suggested() -> None:
     assert nearest("west", known).startswith("did you mean ")
 
 
+def test_names_are_suggested_whatever_the_case_of_the_word() -> None:
+    assert nearest("US-EAST-1", ["us-east-1"]) == "did you mean us-east-1?"
+
+
 def test_names_that_hold_the_word_are_suggested_too() -> None:
     assert nearest("orders", ["a-very-long-prefix-orders-and-a-long-end", "x"]) == (
         "did you mean a-very-long-prefix-orders-and-a-long-end?"
@@ -142,6 +146,8 @@ def test_an_amount_has_the_sign_of_its_currency_or_its_code() -> None:
         (123.4, "+123 %"),
         (9.94, "+9.9 %"),
         (-0.994, "-0.99 %"),
+        (0.996, "+1.0 %"),
+        (9.96, "+10 %"),
     ],
 )
 def test_a_change_has_a_sign_and_about_two_digits(value: float, expected: str) -> None:
