@@ -31,7 +31,7 @@ def _escape(char: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `: did you mean a, b?` for the names in `known` that are close to `word`, or an empty string."""
+    """Return `did you mean a, b?` for the names in `known` that are close to `word`, or an empty string."""
     names = list(known)
     word = word[:100].lower()  # what is longer is near to nothing
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.5)

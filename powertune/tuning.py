@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from powertune import __version__
 from powertune.analysis.doubts import doubts
 from powertune.analysis.duration_model import predict_duration_ms
-from powertune.analysis.recommendation import Choice, recommend
-from powertune.analysis.statistics import Pricing, profile_prediction, profile_size
+from powertune.analysis.recommendation import Choice, objection, recommend
+from powertune.analysis.statistics import profile_prediction, profile_size
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
 from powertune.aws_lambda.pricing import (
     ARCHITECTURES,
     FREE_STORAGE_MB,
+    Rates,
     UnknownPlaceError,
     billed_duration_ms,
     find_prices,
@@ -31,7 +33,7 @@ from powertune.model.size_profile import SizeProfile
 from powertune.model.source import Source, SourceFacts
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 from powertune.progress import NoProgress, Progress
-from powertune.text import printable
+from powertune.text import nearest, printable
 
 if TYPE_CHECKING:
     from powertune.sources.containment import OutputTrap
@@ -71,32 +73,40 @@ def tune(
     """
     if samples is not None and samples < 1:
         raise UsageError(f"{samples} is no number of samples", hint="give 1 or more")
+    _check_names(options)
     with source:
         facts = _facts(source)
-        choice = _choice(facts, options)
-        pricing, function = _pricing(facts, options)
-        current_mb = options.get("current_memory_mb")
-        wanted = {*(source.sizes if sizes is None else sizes), *([current_mb] if current_mb else [])}
-        asked = sorted(checked_size(size) for size in wanted)
-        # Where a size has to be predicted, every size there is helps.
-        measured = source.sizes if set(asked) - set(source.sizes) else asked
+        rates, function = _rates(facts, options)
+        choice = _choice(facts, options, function.current_memory_mb)
+        current = [] if function.current_memory_mb is None else [function.current_memory_mb]
+        asked = sorted({checked_size(size) for size in (*(source.sizes if sizes is None else sizes), *current)})
+        measured = [size for size in asked if size in set(source.sizes)]
+        if len(measured) < len(asked) and not facts.billed:
+            measured = list(source.sizes)  # where sizes have to be predicted, all there are help, if they cost nothing
         plan = dict.fromkeys(measured, samples or facts.default_samples)
         invocations = tuple(source.measure(plan))
         facts = _facts(source)
-    profiles = _profiles(measured, invocations, facts, pricing)
-    profiles |= {size: _predicted(size, profiles, pricing) for size in asked if size not in profiles}
-    shown = [profiles[size] for size in asked]
+    doubtful = any(warning.code in ("poor-anchor", "stretched-anchor") for warning in facts.warnings)
+    choice = replace(choice, calibrated=facts.calibrated and not doubtful)
+    profiles = _profiles(measured, invocations, facts, rates)
+    profiles |= {size: _predicted(size, profiles, rates) for size in asked if size not in profiles}
+    shown = [_with_objection(profiles[size], choice) for size in asked]
     recommendation = recommend(shown, choice)
     return TuningRun(
         tool_version=__version__,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         source={"kind": facts.kind, "calibrated": facts.calibrated, **facts.details},
         function=function,
-        pricing=_prices_used(pricing),
+        pricing=_prices_used(rates),
         sizes=tuple(shown),
         recommendation=recommendation,
-        spent=_spent(invocations, pricing) if facts.billed else Spent(),
-        warnings=(*facts.warnings, *doubts(shown, recommendation.memory_mb, calibrated=facts.calibrated)),
+        spent=_spent(invocations, rates) if facts.billed else Spent(),
+        warnings=(
+            *facts.warnings,
+            *doubts(
+                shown, recommendation.memory_mb, calibrated=facts.calibrated, cold_start_rate=rates.cold_start_rate
+            ),
+        ),
         invocations=invocations,
     )
 
@@ -123,7 +133,8 @@ def dry_run(
     """
     from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
 
-    _pricing(SourceFacts(), options)  # what is wrong with the options is told before anything runs
+    _check_names(options)
+    _rates(SourceFacts(), options)  # what is wrong with the options is told before anything runs
     current_mb = options.get("current_memory_mb")
     asked = sorted({*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else [])})
     source = LocalSource(
@@ -133,6 +144,7 @@ def dry_run(
         known_durations_ms=known_durations_ms,
         timeout_s=timeout_s,
         memory_limit_mb=current_mb,
+        region=options.get("region") or options.get("default_region"),
         progress=progress,
         output=output,
         end_process_if_stuck=end_process_if_stuck,
@@ -196,7 +208,7 @@ def _facts(source: Source) -> SourceFacts:
     return facts if isinstance(facts, SourceFacts) else SourceFacts()
 
 
-def _pricing(facts: SourceFacts, options: Options) -> tuple[Pricing, FunctionFacts]:
+def _rates(facts: SourceFacts, options: Options) -> tuple[Rates, FunctionFacts]:
     """Return what to charge, and the function with region and architecture settled."""
     known = facts.function
     region = options.get("region") or known.region or options.get("default_region") or DEFAULT_REGION
@@ -214,6 +226,7 @@ def _pricing(facts: SourceFacts, options: Options) -> tuple[Pricing, FunctionFac
         prices,
         gb_seconds_per_month=options.get("gb_seconds_per_month"),
         ephemeral_storage_mb=options.get("ephemeral_storage_mb", FREE_STORAGE_MB),
+        cold_start_rate=options.get("cold_start_rate", 0.0),
     )
     function = FunctionFacts(
         known.name,
@@ -222,7 +235,7 @@ def _pricing(facts: SourceFacts, options: Options) -> tuple[Pricing, FunctionFac
         region,
         options.get("current_memory_mb") or known.current_memory_mb,
     )
-    return Pricing(rates, options.get("cold_start_rate", 0.0)), function
+    return rates, function
 
 
 def _by_origin(error: UnknownPlaceError, options: Options, known: FunctionFacts) -> PowertuneError:
@@ -238,7 +251,20 @@ def _by_origin(error: UnknownPlaceError, options: Options, known: FunctionFacts)
     return UsageError(f"{error.message}, and AWS_REGION or AWS_DEFAULT_REGION names it", hint=error.hint)
 
 
-def _choice(facts: SourceFacts, options: Options) -> Choice:
+def _check_names(options: Options) -> None:
+    """Raise UsageError for an option that does not exist: a misspelt one must not be ignored."""
+    for name in options:
+        if name not in Options.__annotations__:
+            near = nearest(name, Options.__annotations__) or f"there are: {', '.join(Options.__annotations__)}"
+            raise UsageError(f"there is no option {printable(name, limit=40)!r}", hint=near)
+
+
+def _with_objection(profile: SizeProfile, choice: Choice) -> SizeProfile:
+    """Return the profile with the reason why it is not recommended, where there is one."""
+    return replace(profile, reason=objection(profile, choice)) if profile.status == "ok" else profile
+
+
+def _choice(facts: SourceFacts, options: Options, current_memory_mb: int | None) -> Choice:
     default = Choice()
     return Choice(
         strategy=options.get("strategy", default.strategy),
@@ -246,14 +272,14 @@ def _choice(facts: SourceFacts, options: Options) -> Choice:
         tolerance=options.get("tolerance", default.tolerance),
         max_duration_ms=options.get("max_duration_ms"),
         max_cost_per_million=options.get("max_cost_per_million"),
-        current_memory_mb=options.get("current_memory_mb"),
+        current_memory_mb=current_memory_mb,
         allow_unmeasured=facts.kind != "aws",
         calibrated=facts.calibrated,
     )
 
 
 def _profiles(
-    sizes: Iterable[int], invocations: Iterable[Invocation], facts: SourceFacts, pricing: Pricing
+    sizes: Iterable[int], invocations: Iterable[Invocation], facts: SourceFacts, rates: Rates
 ) -> dict[int, SizeProfile]:
     runs: dict[int, list[Invocation]] = defaultdict(list)
     for invocation in invocations:
@@ -261,10 +287,10 @@ def _profiles(
     summaries: dict[int, list[Aggregate]] = defaultdict(list)
     for aggregate in facts.aggregates:
         summaries[aggregate.memory_mb].append(aggregate)
-    return {size: profile_size(size, runs[size], summaries[size], pricing=pricing, basis=facts.basis) for size in sizes}
+    return {size: profile_size(size, runs[size], summaries[size], rates=rates, basis=facts.basis) for size in sizes}
 
 
-def _predicted(memory_mb: int, profiles: Mapping[int, SizeProfile], pricing: Pricing) -> SizeProfile:
+def _predicted(memory_mb: int, profiles: Mapping[int, SizeProfile], rates: Rates) -> SizeProfile:
     """Return the profile of a size that was never measured, or why there can be none."""
     known = {size: profile for size, profile in profiles.items() if profile.status == "ok" and profile.duration_ms}
     if len(known) < _FEWEST_TO_PREDICT:
@@ -277,26 +303,26 @@ def _predicted(memory_mb: int, profiles: Mapping[int, SizeProfile], pricing: Pri
         return SizeProfile(memory_mb, "unavailable", reason, "extrapolated", max_memory_used_mb=used_mb)
     means_ms = {size: profile.duration_ms.mean for size, profile in known.items() if profile.duration_ms}
     duration_ms, basis = predict_duration_ms(means_ms, memory_mb)
-    return profile_prediction(memory_mb, duration_ms, basis, nearest, pricing=pricing)
+    return profile_prediction(memory_mb, duration_ms, basis, nearest, rates=rates)
 
 
-def _prices_used(pricing: Pricing) -> PricesUsed:
-    prices = pricing.rates.prices
+def _prices_used(rates: Rates) -> PricesUsed:
+    prices = rates.prices
     return PricesUsed(
         region=prices.region,
         architecture=prices.architecture,
         currency=prices.currency,
         as_of=prices.as_of,
-        per_gb_second=float(pricing.rates.per_gb_second),
+        per_gb_second=float(rates.per_gb_second),
         per_request=float(prices.per_request),
         basis=prices.basis,
     )
 
 
-def _spent(invocations: Sequence[Invocation], pricing: Pricing) -> Spent:
+def _spent(invocations: Sequence[Invocation], rates: Rates) -> Spent:
     """Return what the runs cost, failed ones included: they are billed, too."""
     bills = (
-        pricing.rates.bill(
+        rates.bill(
             invocation.memory_mb,
             invocation.billed_ms or billed_duration_ms(invocation.duration_ms, invocation.init_ms or 0.0),
         )

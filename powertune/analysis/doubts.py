@@ -11,7 +11,11 @@ _NOISY_SPREAD = 0.25
 
 
 def doubts(
-    sizes: Sequence[SizeProfile], recommended_mb: int | None, *, calibrated: bool = True
+    sizes: Sequence[SizeProfile],
+    recommended_mb: int | None,
+    *,
+    calibrated: bool = True,
+    cold_start_rate: float = 0.0,
 ) -> Iterator[RunWarning]:
     """Yield warnings about the sizes as measured: a group of sizes with the same doubt gives one warning."""
     ok = [size for size in sizes if size.status == "ok"]
@@ -21,14 +25,19 @@ def doubts(
             "durations are scaled from one machine's CPU, which is not Lambda's: the shape holds, the scale may not",
             "give a duration known from production with --duration-at MB=MS",
         )
+    if ok and cold_start_rate and not any(size.init_ms for size in ok):
+        yield RunWarning(
+            "no-init-time",
+            "no init time was recorded, so the cold-start rate adds nothing to the costs",
+            "add cold starts to the recording, or leave out --cold-start-rate",
+        )
     yield from _about_runs([size for size in ok if size.basis == "measured"])
     unmeasured = [size for size in ok if size.basis in ("interpolated", "extrapolated")]
     if unmeasured:
         yield RunWarning(
             "not-recorded",
             f"{_names(unmeasured)} never recorded: {_were(unmeasured)} read off between or beyond recorded sizes",
-            "in recorded data such figures are within 5 % half of the time and off by a quarter once in ten;"
-            " record the size before relying on it",
+            "record the size before relying on it",
             _only(unmeasured),
         )
     tight = [size for size in ok if _headroom(size) < MEMORY_HEADROOM]
@@ -39,7 +48,7 @@ def doubts(
             "a larger input may not fit; choose larger sizes with --memory",
             _only(tight),
         )
-    failed = [size for size in ok if size.invocations.failed and size.basis == "measured"]
+    failed = [size for size in ok if size.invocations.failed]
     if failed:
         yield RunWarning(
             "failed-runs",

@@ -1,7 +1,7 @@
 """Which memory size to choose: cheapest, fastest, balanced, among the sizes that qualify, and the reasons in words."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from powertune import text
@@ -13,6 +13,10 @@ from powertune.model.size_profile import Cost, Distribution, SizeProfile
 # Below this many warm runs at both sizes an interval is too wide to call two sizes alike.
 _ENOUGH_TO_COMPARE = 5
 _ENOUGH_TO_TRUST = 20
+_FAILURES_ALLOWED = 0.05
+"""Share of failed runs above which a size is not recommended, however fast and cheap the others were."""
+_NARROW, _WIDE = 0.025, 0.10
+"""Half-width of the mean's interval, as a share of the mean, up to which confidence is high, and above which low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class _Pick:
 
     chosen: _Option
     best: _Option
+    among: Sequence[_Option]
+    """All sizes that could have been picked."""
 
 
 def objection(profile: SizeProfile, choice: Choice) -> str | None:
@@ -70,16 +76,24 @@ def objection(profile: SizeProfile, choice: Choice) -> str | None:
     """
     if profile.status != "ok" or profile.duration_ms is None or profile.cost is None:
         return profile.reason or profile.status
+    runs = profile.invocations
+    if profile.basis == "extrapolated":  # nobody should be sent to a size that lies beyond all that was measured
+        return "beyond the recorded sizes"
+    if runs.failed > _FAILURES_ALLOWED * (runs.failed + runs.warm + runs.cold):
+        return f"{runs.failed} of {runs.failed + runs.warm + runs.cold} runs failed"
     used_mb = profile.max_memory_used_mb
     if used_mb is not None and used_mb > (1 - MEMORY_HEADROOM) * profile.memory_mb:
         free = max(0.0, 1 - used_mb / profile.memory_mb)
-        return f"{free:.0%} memory headroom, {MEMORY_HEADROOM:.0%} is wanted"
-    p95 = profile.duration_ms.p95
-    slow_ms = profile.duration_ms.mean if p95 is None else p95
+        return f"only {free:.0%} memory free"
+    return _broken_limit(profile.duration_ms, profile.cost, choice)
+
+
+def _broken_limit(duration: Distribution, cost: Cost, choice: Choice) -> str | None:
+    name, slow_ms = ("mean", duration.mean) if duration.p95 is None else ("p95", duration.p95)
     if choice.max_duration_ms is not None and slow_ms > choice.max_duration_ms:
-        return f"slower than {text.duration(choice.max_duration_ms)}"
-    if choice.max_cost_per_million is not None and profile.cost.per_million > choice.max_cost_per_million:
-        return f"dearer than {text.money(choice.max_cost_per_million, profile.cost.currency)} per million"
+        return f"{name} {text.duration(slow_ms)} > {text.duration(choice.max_duration_ms)}"
+    if choice.max_cost_per_million is not None and cost.per_million > choice.max_cost_per_million:
+        return f"over {text.money(choice.max_cost_per_million, cost.currency)}"
     return None
 
 
@@ -99,29 +113,29 @@ def recommend(sizes: Sequence[SizeProfile], choice: Choice) -> Recommendation:
     return Recommendation(
         strategy=choice.strategy,
         memory_mb=chosen.memory_mb,
-        confidence=_confidence(chosen, options, choice),
+        confidence=_confidence(picked, known, choice),
         cost_memory_mb=cost,
         speed_memory_mb=speed,
         balanced_memory_mb=balanced,
-        reasons=tuple(_reasons(picked, options, choice)),
+        reasons=tuple(_reasons(picks, known, choice)),
         versus_current=_change(chosen, current) if current else None,
     )
 
 
 def _pick(options: Sequence[_Option], strategy: Strategy, choice: Choice) -> _Pick | None:
     """Return the pick on one axis: the best, or one as good within the tolerance that wins on the other axis."""
-    if strategy != "cost":  # nobody should be sent to a size whose speed is a guess
-        unsure = {"extrapolated"} if choice.allow_unmeasured else {"extrapolated", "interpolated", "scaled"}
-        options = [option for option in options if option.profile.basis not in unsure]
+    if strategy != "cost" and not choice.allow_unmeasured:
+        options = [option for option in options if option.profile.basis == "measured"]
     if not options:
         return None
     own, other = _axes(options, strategy, choice.balanced_weight)
     best = min(options, key=lambda option: (own(option), other(option), option.memory_mb))
     if choice.tolerance == 0 or strategy == "balanced":  # balanced has both axes in it: nothing is left to win on
-        return _Pick(best, best)
+        return _Pick(best, best, options)
     limit = own(best) * (1 + choice.tolerance)
     equals = [option for option in options if own(option) <= limit or _indistinguishable(option, best, strategy)]
-    return _Pick(min(equals, key=lambda option: (other(option), own(option), option.memory_mb)), best)
+    chosen = min(equals, key=lambda option: (other(option), own(option), option.memory_mb))
+    return _Pick(chosen, best, options)
 
 
 def _axes(
@@ -179,47 +193,76 @@ def _difference_pct(value: float, reference: float) -> float:
     return (value / reference - 1) * 100 if reference else 0.0
 
 
-def _confidence(chosen: _Option, options: Sequence[_Option], choice: Choice) -> Confidence:
-    """Return a word for how far the pick can be trusted, from what it rests on and how often it was measured."""
-    profile = chosen.profile
+def _confidence(pick: _Pick, known: Sequence[_Option], choice: Choice) -> Confidence:
+    """Return a word for how far the pick can be trusted, from what it rests on, how often it was measured, and noise.
+
+    One run, or one size, decides nothing; sizes that the samples cannot tell apart, or that were not measured on
+    Lambda's scale, give little confidence.
+    """
+    profile, duration = pick.chosen.profile, pick.chosen.duration
     runs = profile.invocations.warm or profile.invocations.cold
-    if not choice.calibrated or profile.basis in ("interpolated", "extrapolated"):
+    if profile.basis == "measured" and (runs <= 1 or len(known) == 1):
+        return "inconclusive"
+    half_width = (duration.ci95[1] - duration.ci95[0]) / 2 / duration.mean if duration.ci95 and duration.mean else 0.0
+    own, _ = _axes(pick.among, choice.strategy, choice.balanced_weight)
+    open_question = own(pick.chosen) > own(pick.best) * (1 + choice.tolerance)
+    unsure = not choice.calibrated or profile.basis in ("interpolated", "extrapolated")
+    if unsure or open_question or half_width > _WIDE or len(pick.among) == 1:
         return "low"
-    if len(options) == 1 or runs <= 1:
-        return "low"
-    return "high" if runs >= _ENOUGH_TO_TRUST and profile.basis == "measured" else "medium"
+    settled = profile.basis == "measured" and runs >= _ENOUGH_TO_TRUST and half_width <= _NARROW
+    return "high" if settled else "medium"
 
 
-def _reasons(pick: _Pick, options: Sequence[_Option], choice: Choice) -> list[str]:
-    chosen, best = pick.chosen, pick.best
-    reasons = [_headline(chosen, options, choice)]
-    if chosen is not best:
-        reasons = [_why_preferred(chosen, best, choice)]
-    if chosen.profile.basis in ("interpolated", "extrapolated"):
-        reasons.append(f"{chosen.memory_mb} MB was never recorded: its figures are {chosen.profile.basis}.")
-    return reasons
-
-
-def _headline(chosen: _Option, options: Sequence[_Option], choice: Choice) -> str:
-    size = f"{chosen.memory_mb} MB"
-    if len(options) == 1:
-        return f"{size} is the only size that qualifies."
+def _reasons(picks: Mapping[Strategy, _Pick | None], known: Sequence[_Option], choice: Choice) -> Iterator[str]:
+    pick = picks[choice.strategy]
+    if pick is None:
+        return
+    chosen = pick.chosen
+    if len(known) == 1 and chosen.profile.basis == "measured":
+        yield (
+            f"{chosen.memory_mb} MB is the only size with figures, and they say nothing about other sizes: record some,"
+            " or run powertune dry-run with --duration-at."
+        )
+        return
     if choice.strategy == "balanced":
-        cheapest = min(options, key=lambda option: option.cost.per_invocation)
-        fastest = min(options, key=lambda option: option.duration.mean)
-        if chosen is cheapest and chosen is fastest:
-            return f"{size} is both the cheapest and the fastest."
-        against = cheapest if chosen is not cheapest else fastest
-        word = "cheapest" if against is cheapest else "fastest"
-        return f"{size} balances best: {_compare(chosen, against)} than the {word}, {against.memory_mb} MB."
+        yield _why_balanced(picks, chosen)
+    else:
+        yield _why_preferred(pick, choice) if chosen is not pick.best else _why_best(pick, known, choice)
+    if chosen.profile.basis == "interpolated":
+        yield f"{chosen.memory_mb} MB was never recorded: its figures are interpolated."
+
+
+def _why_balanced(picks: Mapping[Strategy, _Pick | None], chosen: _Option) -> str:
+    """Return how the balanced pick compares with the pick for cost, or where it is that one, with that for speed."""
+    both = [pick for pick in (picks["cost"], picks["speed"]) if pick]
+    for pick, word in zip(both, ("cost", "speed"), strict=False):
+        if pick.chosen is not chosen:
+            return (
+                f"{chosen.memory_mb} MB balances best: {_compare(chosen, pick.chosen)} than the pick for {word},"
+                f" {pick.chosen.memory_mb} MB."
+            )
+    if len(both[0].among) == 1:
+        return f"{chosen.memory_mb} MB is the only size that qualifies."
+    if all(pick.best is chosen for pick in both):
+        return f"{chosen.memory_mb} MB is both the cheapest and the fastest."
+    return f"{chosen.memory_mb} MB is the pick for cost and for speed, too."
+
+
+def _why_best(pick: _Pick, known: Sequence[_Option], choice: Choice) -> str:
+    chosen = pick.chosen
     word = "cheapest" if choice.strategy == "cost" else "fastest"
-    own, _ = _axes(options, choice.strategy, choice.balanced_weight)
-    runner_up = min((option for option in options if option is not chosen), key=own)
+    among = "" if len(pick.among) == len(known) else f" of the {text.count(len(pick.among), 'size')} that qualify"
+    rest = [option for option in pick.among if option is not chosen]
+    if not rest:
+        return f"{chosen.memory_mb} MB is the only size that qualifies."
+    own, _ = _axes(pick.among, choice.strategy, choice.balanced_weight)
+    runner_up = min(rest, key=own)
     compared = _compare(chosen, runner_up, choice.strategy)
-    return f"{size} is the {word}: {compared} than the next {word}, {runner_up.memory_mb} MB."
+    return f"{chosen.memory_mb} MB is the {word}{among}: {compared} than the next {word}, {runner_up.memory_mb} MB."
 
 
-def _why_preferred(chosen: _Option, best: _Option, choice: Choice) -> str:
+def _why_preferred(pick: _Pick, choice: Choice) -> str:
+    chosen, best = pick.chosen, pick.best
     own, _ = _axes([chosen, best], choice.strategy, choice.balanced_weight)
     within = own(chosen) <= own(best) * (1 + choice.tolerance)
     ground = f"within {choice.tolerance * 100:g} % of the best" if within else "where the samples cannot tell two apart"

@@ -3,9 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from powertune.aws_lambda.pricing import Rates, billed_duration_ms
 from powertune.model.invocation import Aggregate, Invocation
@@ -23,15 +20,6 @@ _MEAN_ROUNDING_MS = 0.5
 """What rounding up to 1 ms adds to a mean on average, where only the mean was recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pricing:
-    """How runs are turned into an expected cost."""
-
-    rates: Rates
-    cold_start_rate: float = 0.0
-    """Share of invocations that are cold and pay for init, 0 to 1."""
-
-
 def t95(degrees: int) -> float:
     """Return the two-sided 95 % quantile of Student's t distribution with `degrees` >= 1 degrees of freedom."""
     return _T95[degrees - 1] if degrees <= len(_T95) else 1.96 + 2.4 / degrees
@@ -42,6 +30,8 @@ def summarise(durations_ms: Sequence[float]) -> Distribution:
 
     Spread, tail and interval (Student's t) need two durations and are None for one. Raises ValueError for none.
     """
+    import numpy as np  # noqa: PLC0415 - late: what it takes in memory would hide what a dry run's handler imports
+
     if not len(durations_ms):
         raise ValueError("no durations to summarise")
     values = np.sort(np.asarray(durations_ms, dtype=np.float64))  # sorted, so that the order of runs cannot matter
@@ -63,7 +53,7 @@ def profile_size(
     invocations: Sequence[Invocation],
     aggregates: Sequence[Aggregate] = (),
     *,
-    pricing: Pricing,
+    rates: Rates,
     basis: Basis = "measured",
 ) -> SizeProfile:
     """Return what the runs and recorded summaries of one memory size say about it.
@@ -88,7 +78,7 @@ def profile_size(
     duration = _pooled(counted, counted_aggregates)
     started: list[Invocation | Aggregate] = [*succeeded, *aggregates]
     inits = [item.init_ms for item in started if item.init_ms is not None]
-    init = InitTime(float(np.mean(inits)), float(np.percentile(inits, 95))) if inits else None
+    init = _init_time(inits) if inits else None
     return SizeProfile(
         memory_mb=memory_mb,
         basis=basis,
@@ -96,8 +86,13 @@ def profile_size(
         duration_ms=duration,
         init_ms=init,
         max_memory_used_mb=max_memory_used_mb,
-        cost=expected_cost(memory_mb, _mean_billed_ms(counted, counted_aggregates), duration, init, pricing),
+        cost=expected_cost(memory_mb, _mean_billed_ms(counted, counted_aggregates), duration, init, rates),
     )
+
+
+def _init_time(inits_ms: Sequence[float]) -> InitTime:
+    found = summarise(inits_ms)
+    return InitTime(found.mean, found.p95)
 
 
 def _failed_profile(
@@ -164,7 +159,7 @@ def _handler_billed_ms(invocation: Invocation) -> float:
 
 
 def profile_prediction(
-    memory_mb: int, duration_ms: float, basis: Basis, like: SizeProfile, *, pricing: Pricing
+    memory_mb: int, duration_ms: float, basis: Basis, like: SizeProfile, *, rates: Rates
 ) -> SizeProfile:
     """Return the profile of a size at which nothing ran: a predicted mean, init and memory as at the size `like`.
 
@@ -178,23 +173,23 @@ def profile_prediction(
         duration_ms=duration,
         init_ms=like.init_ms,
         max_memory_used_mb=like.max_memory_used_mb,
-        cost=expected_cost(memory_mb, billed_ms, duration, like.init_ms, pricing),
+        cost=expected_cost(memory_mb, billed_ms, duration, like.init_ms, rates),
     )
 
 
 def expected_cost(
-    memory_mb: int, mean_billed_ms: float, duration: Distribution, init: InitTime | None, pricing: Pricing
+    memory_mb: int, mean_billed_ms: float, duration: Distribution, init: InitTime | None, rates: Rates
 ) -> Cost:
     """Return the expected cost of one invocation: billed time at this size's rate, cold-start share, request fee.
 
     The interval follows the duration's: cost is linear in billed time.
     """
-    if init and pricing.cold_start_rate:
-        mean_billed_ms += pricing.cold_start_rate * init.mean
-    per_ms = float(pricing.rates.per_ms(memory_mb))
-    per_invocation = float(pricing.rates.bill(memory_mb, mean_billed_ms))
+    if init:
+        mean_billed_ms += rates.cold_start_rate * init.mean
+    per_ms = float(rates.per_ms(memory_mb))
+    per_invocation = float(rates.bill(memory_mb, mean_billed_ms))
     interval = None
     if duration.ci95:
         low, high = ((per_invocation + per_ms * (bound - duration.mean)) * _PER_MILLION for bound in duration.ci95)
         interval = (max(0.0, low), high)
-    return Cost(per_invocation, per_invocation * _PER_MILLION, interval, pricing.rates.prices.currency)
+    return Cost(per_invocation, per_invocation * _PER_MILLION, interval, rates.prices.currency)

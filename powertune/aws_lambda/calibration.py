@@ -19,6 +19,7 @@ _WIDEST_CPU_SCALE = 32.0
 _GRIDS = (65, 17, 17, 17)
 """Points of the grid over the CPU scale, and of each finer one around the best point so far."""
 _MOST_WORKS = 10
+_CORRECTIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,18 @@ class Work:
     wait_ms: float
     """Wall time in which nothing of it was computing or wanted to."""
     threads: int = 1
+    waits: int = 1
+    """How often it stopped computing to wait: quotas that go by while it waits cost nothing."""
 
     def duration_at_ms(self, memory_mb: int, calibration: Calibration | None = None) -> float:
-        """Return REPORT's Duration of this call at a memory size, in ms, runtime overhead included."""
+        """Return REPORT's Duration of this call at a memory size, in ms, runtime overhead included.
+
+        The work is taken to alternate evenly between computing and waiting.
+        """
         fit = calibration or Calibration()
-        cpu_ms = self.cpu_ms * fit.cpu_scale + RUNTIME_OVERHEAD_MS
-        return wall_time_ms([(cpu_ms, max(0.0, self.wait_ms + fit.wait_shift_ms))], memory_mb, threads=self.threads)
+        cpu_ms = (self.cpu_ms * fit.cpu_scale + RUNTIME_OVERHEAD_MS) / self.waits
+        wait_ms = max(0.0, self.wait_ms + fit.wait_shift_ms) / self.waits
+        return wall_time_ms([(cpu_ms, wait_ms)] * self.waits, memory_mb, threads=self.threads)
 
 
 def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibration:
@@ -53,9 +60,9 @@ def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibrati
 
     `known_ms` maps a memory size in MB to REPORT's Duration there. One known duration cannot tell a slower core from
     longer waiting, so the least surprising mix is taken: a least-squares fit of CPU scale and waiting with the priors
-    above. Waiting comes after computing and adds to it, so for each CPU scale the best waiting has a closed form, and
-    only the scale is searched, on a logarithmic grid that is refined around its best point. Of many works a few that
-    stand for the rest are taken. Raises ValueError for no works.
+    above. More waiting than was seen is taken to add to the duration, so for each CPU scale the best waiting has a
+    closed form, and only the scale is searched, on a logarithmic grid that is refined around its best point. Of many
+    works a few that stand for the rest are taken. Raises ValueError for no works.
     """
     if not works:
         raise ValueError("no work to calibrate")
@@ -69,12 +76,26 @@ def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibrati
         grid = [low + step * index for index in range(points)]
         best_log = min(grid, key=lambda log_scale: _misfit(sample, known_ms, log_scale)[0])
         low, high = best_log - step, best_log + step
-    _, wait_ms = _misfit(sample, known_ms, best_log)
-    fit = Calibration(math.exp(best_log), wait_ms - fmean(work.wait_ms for work in sample))
+    shift_ms = _misfit(sample, known_ms, best_log)[1]
+    if len(known_ms) == 1:
+        shift_ms = _corrected(sample, known_ms, Calibration(math.exp(best_log), shift_ms))
+    fit = Calibration(math.exp(best_log), shift_ms)
     worst = max(
         abs(fmean(work.duration_at_ms(size, fit) for work in works) / known - 1) for size, known in known_ms.items()
     )
     return Calibration(fit.cpu_scale, fit.wait_shift_ms, worst)
+
+
+def _corrected(works: Sequence[Work], known_ms: Mapping[int, float], fit: Calibration) -> float:
+    """Return the change of waiting that meets the one known duration where throttling hides a part of it."""
+    ((size, known),) = known_ms.items()
+    shift_ms = fit.wait_shift_ms
+    for _ in range(_CORRECTIONS):
+        left_ms = known - fmean(work.duration_at_ms(size, Calibration(fit.cpu_scale, shift_ms)) for work in works)
+        if abs(left_ms) < _KNOWN_DURATION_SD * known or not any(work.waits > 1 for work in works):
+            break
+        shift_ms = max(-fmean(work.wait_ms for work in works), shift_ms + left_ms)
+    return shift_ms
 
 
 def _representatives(works: Sequence[Work]) -> Sequence[Work]:
@@ -86,18 +107,17 @@ def _representatives(works: Sequence[Work]) -> Sequence[Work]:
 
 
 def _misfit(works: Sequence[Work], known_ms: Mapping[int, float], log_scale: float) -> tuple[float, float]:
-    """Return the penalty of a CPU scale and the mean waiting in ms that goes best with it."""
+    """Return the penalty of a CPU scale and the change of waiting, in ms, that goes best with it."""
     scale = Calibration(math.exp(log_scale))
-    computing = [Work(work.cpu_ms, 0.0, work.threads) for work in works]
     left_ms = {
-        size: known - fmean(work.duration_at_ms(size, scale) for work in computing) for size, known in known_ms.items()
+        size: known - fmean(work.duration_at_ms(size, scale) for work in works) for size, known in known_ms.items()
     }
     seen_ms = fmean(work.wait_ms for work in works)
     seen_share, known_share = _WAIT_SD
     wait_sd = seen_share * seen_ms + known_share * fmean(known_ms.values())
     weights = {size: (_KNOWN_DURATION_SD * known) ** -2 for size, known in known_ms.items()}
-    weighted = math.fsum(weights[size] * left_ms[size] for size in known_ms) + seen_ms / wait_sd**2
-    wait_ms = max(0.0, weighted / (math.fsum(weights.values()) + wait_sd**-2))
-    penalty = math.fsum(weights[size] * (left_ms[size] - wait_ms) ** 2 for size in known_ms)
-    penalty += ((wait_ms - seen_ms) / wait_sd) ** 2 + (log_scale / _LOG_CPU_SCALE_SD) ** 2
-    return penalty, wait_ms
+    weighted = math.fsum(weights[size] * left_ms[size] for size in known_ms)
+    shift_ms = max(-seen_ms, weighted / (math.fsum(weights.values()) + wait_sd**-2))
+    penalty = math.fsum(weights[size] * (left_ms[size] - shift_ms) ** 2 for size in known_ms)
+    penalty += (shift_ms / wait_sd) ** 2 + (log_scale / _LOG_CPU_SCALE_SD) ** 2
+    return penalty, shift_ms

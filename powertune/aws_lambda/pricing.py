@@ -77,6 +77,8 @@ class Rates:
     per_gb_second: Decimal
     storage_gb_second: Decimal = Decimal(0)
     billed_storage_mb: int = 0
+    cold_start_rate: float = 0.0
+    """Share of invocations that are cold and pay for init, 0 to 1."""
 
     def per_ms(self, memory_mb: int) -> Decimal:
         """Return the price of one billed millisecond at a memory size, ephemeral storage included."""
@@ -100,14 +102,23 @@ def billed_duration_ms(duration_ms: float, init_ms: float = 0.0) -> int:
 
 
 def rates_for(
-    prices: Prices, *, gb_seconds_per_month: float | None = None, ephemeral_storage_mb: int = FREE_STORAGE_MB
+    prices: Prices,
+    *,
+    gb_seconds_per_month: float | None = None,
+    ephemeral_storage_mb: int = FREE_STORAGE_MB,
+    cold_start_rate: float = 0.0,
 ) -> Rates:
-    """Return the rates of a function with that /tmp size, in an account with that monthly usage.
+    """Return the rates of a function with that /tmp size and share of cold starts, in an account with that usage.
 
-    Raises PriceUnknownError where storage above 512 MB has no known price.
+    Raises UsageError for a negative usage or a share outside 0 to 1, PriceUnknownError where storage above 512 MB has
+    no known price.
     """
+    if not 0 <= (gb_seconds_per_month or 0) < math.inf:
+        raise UsageError(f"{gb_seconds_per_month} GB-seconds a month are no usage", hint="give a number from 0 on")
+    if not 0 <= cold_start_rate <= 1:
+        raise UsageError(f"a cold-start rate of {cold_start_rate} is no share", hint="give a number from 0 to 1")
     usage = Decimal(str(gb_seconds_per_month)) if gb_seconds_per_month else None
-    rates = Rates(prices, prices.per_gb_second(usage))
+    rates = Rates(prices, prices.per_gb_second(usage), cold_start_rate=cold_start_rate)
     extra_mb = max(0, ephemeral_storage_mb - FREE_STORAGE_MB)
     if not extra_mb:
         return rates

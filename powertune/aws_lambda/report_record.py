@@ -5,6 +5,7 @@ in public logs from 2014 to 2026, which tests/unit/test_report_record.py lists o
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -75,20 +76,25 @@ class ReportRecord:
     def to_invocation(self) -> Invocation:
         """Return the run that the record tells of.
 
-        A restore from a snapshot is a cold start, and its time stands as init.
+        A restore from a snapshot is a cold start, and the part of it that is billed stands as init.
         """
         status = self._status()
         return Invocation(
             memory_mb=self.memory_mb,
             duration_ms=self.duration_ms,
             billed_ms=self.billed_ms,
-            init_ms=self.init_ms if self.init_ms is not None else self.restore_ms,
+            init_ms=self.init_ms if self.restore_ms is None else self._billed_restore_ms(),
             max_memory_used_mb=self.max_memory_used_mb,
             cold=self.init_ms is not None or self.restore_ms is not None,
             request_id=self.request_id,
             error=None if status == "ok" else self.error_type or self.status,
             status=status,
         )
+
+    def _billed_restore_ms(self) -> float:
+        if self.billed_restore_ms is not None:
+            return self.billed_restore_ms
+        return max(0.0, self.billed_ms - math.ceil(self.duration_ms))  # early records say it only so
 
     def _status(self) -> Status:
         if self.status == "success":

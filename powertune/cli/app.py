@@ -1,5 +1,7 @@
 """The Typer application: its commands and `--version`."""
 
+import inspect
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -32,6 +34,12 @@ def _root(
     pass
 
 
-app.command("dry-run", epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
-app.command("estimate", epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
-app.command("prices", epilog=prices.EXAMPLES)(prices.prices)
+def _help(function: Callable[..., None]) -> str:
+    """Return a command's docstring with its paragraphs unwrapped: the terminal's width wraps them anew."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+app.command("dry-run", help=_help(dry_run.dry_run), epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
+app.command("estimate", help=_help(estimate.estimate), epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
+app.command("prices", help=_help(prices.prices), epilog=prices.EXAMPLES)(prices.prices)

@@ -64,6 +64,15 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
         said = {"scaled-from-this-machine"} if delivery.format_name == "table" else set()
         with suppress(OSError):  # warnings that nobody can read are no reason to fail
             show_warnings((warning for warning in run.warnings if warning.code not in said), errors)
+    if all(size.status == "unavailable" for size in run.sizes):
+        raise BadInputError(
+            f"there is no size with a duration: {run.sizes[0].reason}",
+            hint="record at least two sizes to have others read off between them",
+        )
+    if all(size.status == "out-of-memory" for size in run.sizes):
+        raise FunctionFailedError(
+            f"the function fits into none of these sizes: {run.sizes[0].reason}", hint="name larger ones with --memory"
+        )
     if not any(size.status == "ok" for size in run.sizes):
         raise FunctionFailedError(
             f"the function failed at every size: {run.sizes[0].reason or run.sizes[0].status}",

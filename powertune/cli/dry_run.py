@@ -85,8 +85,9 @@ def dry_run(
                     **wanted,
                 )
         finally:
-            for line in trap.tail():
-                print(f"  | {line}", file=trap.stderr)
+            if verbose:
+                for line in trap.tail() or ["(the handler printed nothing)"]:
+                    print(f"  | {line}", file=trap.stderr)
         deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
 
 
@@ -137,7 +138,12 @@ def _recorded_durations(path: str) -> dict[int, float]:
     """Return the mean duration of warm runs at each size that a file has records of."""
     from powertune import tuning  # noqa: PLC0415 - only this form needs it
 
-    run = tuning.estimate(path)
+    run = tuning.estimate(path, price_gb_second=0, price_request=0)  # whatever region it is from, prices do not matter
+    if any(size.basis != "measured" for size in run.sizes):
+        raise BadInputError(
+            f"{text.printable(path)} holds a dry run, which is no duration known from production",
+            hint="give a file with REPORT lines, or MB=MS",
+        )
     known = {size.memory_mb: size.duration_ms.mean for size in run.sizes if size.duration_ms and size.duration_ms.mean}
     if not known:
         raise BadInputError(

@@ -60,11 +60,15 @@ class Pricing:
     ] = None
     price_gb_second: Annotated[
         float | None,
-        typer.Option(min=0, metavar="USD", help="Price of a GB-second, for the list's.", rich_help_panel=_PRICES),
+        typer.Option(
+            min=0, metavar="USD", help="Price of a GB-second, in place of the list's.", rich_help_panel=_PRICES
+        ),
     ] = None
     price_request: Annotated[
         float | None,
-        typer.Option(min=0, metavar="USD", help="Price of one request, for the list's.", rich_help_panel=_PRICES),
+        typer.Option(
+            min=0, metavar="USD", help="Price of one request, in place of the list's.", rich_help_panel=_PRICES
+        ),
     ] = None
     gb_seconds_per_month: Annotated[
         float | None,

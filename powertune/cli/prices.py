@@ -13,6 +13,7 @@ EXAMPLES = "Example: powertune prices --region eu-central-1"
 def prices(
     region: Annotated[str | None, typer.Option(help="One region, with its tiers.")] = None,
     format_name: Annotated[str, typer.Option("-f", "--format", metavar="FORMAT", help="table, json or csv.")] = "table",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001 - main() looks for it
 ) -> None:
     """Show the price table in force: on-demand prices by region and architecture, each row with its date."""
     # Imported here: the price table must not slow down other commands.

@@ -18,7 +18,10 @@ def render(run: TuningRun, _style: Style) -> str:
     lines += ["", "| Memory | Duration | p95 | Cost per 1M | |", "|---:|---:|---:|---:|---|"]
     lines += [_row(run, size) for size in run.sizes]
     lines += ["", *(f"- {escape(why)}" for why in words.failures(run))]
-    lines += ["", *(f"*{escape(note)}*" for note in (words.basis_note(run), words.price_note(run)) if note)]
+    lines += [
+        "",
+        *(f"*{escape(note)}*" for note in (words.call_note(run), words.basis_note(run), words.price_note(run)) if note),
+    ]
     for warning in run.warnings:
         lines += ["", f"> **{escape(warning.code)}**: {escape(warning.message)}. {escape(warning.hint)}."]
     return "\n".join(lines) + "\n"

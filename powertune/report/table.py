@@ -58,7 +58,7 @@ def render(run: TuningRun, style: Style) -> str:
     for line in (*run.recommendation.reasons, words.comparison(run)):
         if line:
             console.print(Text(_wrapped(line, style)))
-    for note in (words.basis_note(run), words.price_note(run)):
+    for note in (words.call_note(run), words.basis_note(run), words.price_note(run)):
         if note:
             console.print(Text(_wrapped(note, style), "dim"))
     drawn = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -117,7 +117,8 @@ def _columns(run: TuningRun, *, wide: bool) -> list[_Column]:
         _Column("Memory", lambda size: f"{size.memory_mb} MB"),
         _Column("Duration", duration("mean"), _mean_ms, _DURATION_COLOR),
     ]
-    if wide and any(size.duration_ms and size.duration_ms.p95 is not None for size in run.sizes):
+    decides = any(size.status == "ok" and (size.reason or "").startswith("p95") for size in run.sizes)
+    if (wide or decides) and any(size.duration_ms and size.duration_ms.p95 is not None for size in run.sizes):
         columns.append(_Column("p95", duration("p95")))
     columns.append(_Column("Cost per 1M", _cost, _per_million, _COST_COLOR))
     if wide and any(size.invocations.warm or size.invocations.cold for size in run.sizes):

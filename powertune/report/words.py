@@ -5,7 +5,6 @@ from powertune.model.recommendation import STRATEGIES
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 
-_BASIS_WORDS = {"interpolated": "interpolated", "extrapolated": "extrapolated"}
 _STATUS_WORDS = {
     "out-of-memory": "out of memory",
     "timed-out": "timed out",
@@ -27,8 +26,10 @@ def note_of(run: TuningRun, size: SizeProfile) -> str:
     marks = picks_of(run, size)
     if size.memory_mb == run.function.current_memory_mb:
         marks.append("current")
-    if size.basis in _BASIS_WORDS:
-        marks.append(_BASIS_WORDS[size.basis])
+    if size.basis in ("interpolated", "extrapolated"):
+        marks.append(size.basis)
+    if size.reason:
+        marks.append(text.printable(size.reason))
     return ", ".join(marks)
 
 
@@ -91,6 +92,17 @@ def price_note(run: TuningRun) -> str:
     source = f"list of {prices.as_of}" if prices.as_of else "undated list" if prices.basis == "list" else "given"
     exact = f"{prices.per_gb_second:.12f}".rstrip("0").rstrip(".")
     return f"Prices: {text.symbol(prices.currency)}{exact} per GB-second ({source})"
+
+
+def call_note(run: TuningRun) -> str | None:
+    """Return what one call of a dry run took on the machine that ran it."""
+    cpu_ms, wait_ms, memory_mb = (run.source.get(key) for key in ("cpu_ms", "wait_ms", "memory_needed_mb"))
+    if not all(isinstance(value, int | float) for value in (cpu_ms, wait_ms, memory_mb)):
+        return None
+    return (
+        f"One call here: {text.duration(float(str(cpu_ms)))} CPU, {text.duration(float(str(wait_ms)))} waiting,"
+        f" about {float(str(memory_mb)):.0f} MB on Lambda."
+    )
 
 
 def basis_note(run: TuningRun) -> str | None:

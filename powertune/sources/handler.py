@@ -1,7 +1,7 @@
 """Finds a Python handler and calls it in this process.
 
-Calling in-process keeps debuggers, mocks and monkeypatches working, and has its price: a handler that ends the process
-with `os._exit` or a crash takes powertune with it.
+Calling in-process keeps debuggers, mocks and monkeypatches working, and has its price: a crash in C code takes
+powertune with it.
 """
 
 import importlib
@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -105,7 +106,15 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"Runtime.ExitError: it called sys.exit({_shown(error.code, limit=40)})"
     name, message = text.printable(type(error).__name__, limit=80), _shown(error)
-    return f"{name}: {message}" if message else name
+    return (f"{name}: {message}" if message else name) + _place(error)
+
+
+def _place(error: BaseException) -> str:
+    """Return ` (orders.py:12)`, where an exception was raised; nothing for one raised in our own call."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or frames[-1].filename == __file__:
+        return ""
+    return f" ({text.printable(os.path.basename(frames[-1].filename), limit=60)}:{frames[-1].lineno})"  # noqa: PTH119 - any text
 
 
 def _shown(value: object, limit: int = 200) -> str:

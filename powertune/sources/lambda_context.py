@@ -52,18 +52,18 @@ def log_stream_name() -> str:
 
 
 def lambda_environment(
-    function_name: str, handler: str, memory_mb: int, log_stream: str, region: str
+    function_name: str, handler: str, memory_mb: int, log_stream: str, region: str | None
 ) -> dict[str, str]:
     """Return the environment variables that Lambda sets and handlers read."""
+    place = {"AWS_DEFAULT_REGION": region, "AWS_REGION": region} if region else {}
     return {
-        "AWS_DEFAULT_REGION": region,
+        **place,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": function_name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function_name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-        "AWS_REGION": region,
         "LAMBDA_TASK_ROOT": os.getcwd(),  # noqa: PTH109 - an environment variable is text
         "_HANDLER": handler,
     }

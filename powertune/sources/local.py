@@ -52,13 +52,16 @@ _NOISY_SPREAD = 0.10
 _SHORT_CPU_MS = 5.0
 """Less CPU time than this is a small part of any bill, and always noisy."""
 _POOR_FIT = 0.05
+_FAR_SCALE, _FAR_SHIFT = 4.0, 0.2
+"""CPU scale, and change of waiting as a share of the known duration, beyond which the calls here are other work."""
 
 
 class LocalSource:
     """Calls a Python handler here and offers every memory size, with durations scaled from what the calls took.
 
     `handler` is `package.module:function` or a callable. `known_durations_ms` maps memory sizes in MB to durations
-    known from production and anchors the scale. `timeout_s` bounds each call here and each scaled duration.
+    known from production and anchors the scale. `timeout_s` bounds each call here and each scaled duration. `region`
+    is what the handler finds in its environment; without one, what is there stays.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class LocalSource:
         known_durations_ms: Mapping[int, float] | None = None,
         timeout_s: float = MAX_TIMEOUT_S,
         memory_limit_mb: int | None = None,
+        region: str | None = None,
         progress: Progress | None = None,
         output: OutputTrap | None = None,
         end_process_if_stuck: bool = False,
@@ -80,6 +84,7 @@ class LocalSource:
         self._payload = payload
         self._known_ms = dict(known_durations_ms or {})
         self._timeout_s = timeout_s
+        self._region = region
         self._memory_limit_mb = memory_limit_mb or max(self.sizes)
         self._progress = progress or NoProgress()
         self._output = output or OutputTrap()
@@ -97,7 +102,6 @@ class LocalSource:
             self._folder = os.getcwd()  # noqa: PTH109 - import paths are text
         except FileNotFoundError:
             raise BadInputError("the working directory is gone", hint="change to a folder that exists") from None
-        self._region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         with ExitStack() as stack:
             stack.enter_context(own_surroundings())
             variables = lambda_environment(
@@ -132,6 +136,7 @@ class LocalSource:
             "cpu_ms": typical.cpu_ms,
             "wait_ms": typical.wait_ms,
             "threads": typical.threads,
+            "waits": typical.waits,
             "memory_needed_mb": round(self._memory_needed_mb(), 1),
             "cpu_scale": self._calibration.cpu_scale,
             "wait_shift_ms": self._calibration.wait_shift_ms,
@@ -191,7 +196,7 @@ class LocalSource:
             function_name=self._function_name,
             memory_limit_in_mb=str(self._memory_limit_mb),
             timeout_s=self._timeout_s,
-            region=self._region,
+            region=self._region or "us-east-1",
             log_stream_name=self._log_stream,
         )
         with self._output, self._guard(self._timeout_s), own_process():
@@ -243,6 +248,7 @@ class LocalSource:
             statistics.fmean(work.cpu_ms for work in works),
             statistics.fmean(work.wait_ms for work in works),
             statistics.median_low(sorted(work.threads for work in works)),
+            statistics.median_low(sorted(work.waits for work in works)),
         )
 
     def _memory_needed_mb(self) -> float:
@@ -297,6 +303,15 @@ class LocalSource:
                 f"the calls here cannot be brought nearer than {self._calibration.worst_error:.0%} to the known"
                 " durations",
                 "check that --duration-at and --payload belong to the same work",
+            )
+        scale, shift_ms = self._calibration.cpu_scale, self._calibration.wait_shift_ms
+        known_ms = max(self._known_ms.values(), default=0.0)
+        if not 1 / _FAR_SCALE <= scale <= _FAR_SCALE or abs(shift_ms) > _FAR_SHIFT * known_ms:
+            yield RunWarning(
+                "stretched-anchor",
+                f"to meet the known duration, CPU time is taken {scale:.3g} times and waiting is changed by"
+                f" {shift_ms:+.0f} ms from what was seen here",
+                "check that --payload is the same work, or give a second size with --duration-at",
             )
         if typical.threads > 1:
             largest_mb = max(self.sizes)

@@ -14,6 +14,8 @@ from powertune.sources.worker import peak_memory_mb
 
 # CPU over wall time that one thread cannot reach, so that a second must have been running.
 _SECOND_THREAD_SHARE = 0.2
+_SHORTEST_WAIT_MS = 0.5
+_MOST_WAITS = 500
 _SHORTEST_PARALLEL_MS = 5.0
 """CPU time below which clocks are too coarse to tell threads apart."""
 
@@ -56,8 +58,15 @@ def work_between(before: Clocks, after: Clocks) -> Work:
     threads = 1
     if cpu_ms > _SHORTEST_PARALLEL_MS:
         threads = max(1, math.ceil(cpu_ms / max(ready_ms, wall_ms / 2) - _SECOND_THREAD_SHARE))
-    blocked = before.blocked is None or after.blocked != before.blocked
-    return Work(cpu_ms, max(0.0, ready_ms - cpu_ms / threads) if blocked else 0.0, threads)
+    if before.blocked is None or after.blocked is None:  # elsewhere than on Linux: one wait, as far as one can tell
+        return Work(cpu_ms, max(0.0, ready_ms - cpu_ms / threads), threads)
+    stops = after.blocked - before.blocked
+    if not stops:
+        return Work(cpu_ms, 0.0, threads)
+    wait_ms = max(0.0, ready_ms - cpu_ms / threads)
+    # A stop shorter than this was a lock or a page, no wait worth the name.
+    waits = max(1, min(stops, int(wait_ms / _SHORTEST_WAIT_MS), _MOST_WAITS))
+    return Work(cpu_ms, wait_ms, threads, waits)
 
 
 def children_growth_mb(before: Clocks, after: Clocks) -> float:

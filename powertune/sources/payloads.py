@@ -29,9 +29,11 @@ def read_payload(spec: str) -> str:
     if spec.startswith("@"):
         return _checked(_read_sample(spec[1:]), spec)
     if spec == "-":
-        return _checked(_decode(sys.stdin.buffer.read(MAX_PAYLOAD_BYTES + 1), "standard input"), "standard input")
+        return _checked(
+            _decode(sys.stdin.buffer.read(MAX_PAYLOAD_BYTES + 1), "from standard input"), "from standard input"
+        )
     if spec.lstrip()[:1] in ("{", "[", '"'):
-        return _checked(spec, "the payload given inline")
+        return _checked(spec, "given inline")
     try:
         content = _read_file(Path(spec), spec)
     except BadInputError:
@@ -46,7 +48,9 @@ def _read_file(path: Path, shown: str) -> str:
         with path.open("rb") as stream:
             return _decode(stream.read(MAX_PAYLOAD_BYTES + 1), shown)
     except FileNotFoundError:
-        raise BadInputError(f"there is no payload file {_short(shown)}", hint=_FORMS) from None
+        near = text.nearest(shown, sample_names())
+        hint = near.replace("did you mean ", "did you mean the sample @") if near else _FORMS
+        raise BadInputError(f"there is no payload file {_short(shown)}", hint=hint) from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise BadInputError(f"the payload {_short(shown)} cannot be read: {why}", hint=_FORMS) from error

@@ -82,6 +82,7 @@ class RecordedSource:
         self._aggregates: list[Aggregate] = []
         self._recordings: list[Recording] = []
         self._origin = Origin()
+        self._repeated = 0
 
     def __enter__(self) -> Self:
         """Read everything."""
@@ -97,15 +98,23 @@ class RecordedSource:
                 "there are no recorded durations", hint="name at least one file, or - for standard input"
             )
         records = self._choose(records, "function", self._function, "--function")
-        records = self._choose(records, "architecture", self._architecture, "--arch")
+        if len({origin.architecture for origin, _ in records} - {None}) > 1:  # else a given one only changes the prices
+            records = self._choose(records, "architecture", self._architecture, "--arch")
         if self._region is None:  # a region given prices everything, wherever it was recorded
             self._choose(records, "region", None, "--region")
         self._origin = _common_origin([origin for origin, _ in records], self._function, self._architecture)
+        seen: set[tuple[str, int, float]] = set()
         for _, record in records:
-            if isinstance(record, Invocation):
-                self._invocations[record.memory_mb].append(record)
-            else:
+            if not isinstance(record, Invocation):
                 self._aggregates.append(record)
+                continue
+            if record.request_id:
+                key = (record.request_id, record.memory_mb, record.duration_ms)
+                if key in seen:
+                    self._repeated += 1
+                    continue
+                seen.add(key)
+            self._invocations[record.memory_mb].append(record)
         return self
 
     def __exit__(
@@ -122,6 +131,7 @@ class RecordedSource:
     @property
     def facts(self) -> SourceFacts:
         """What the files hold."""
+        current = {recording.current_memory_mb for recording in self._recordings}
         bases = {recording.basis for recording in self._recordings}
         return SourceFacts(
             kind="recorded",
@@ -131,7 +141,11 @@ class RecordedSource:
             default_samples=max((len(runs) for runs in self._invocations.values()), default=1),
             aggregates=tuple(self._aggregates),
             function=FunctionFacts(
-                self._origin.function, self._origin.runtime, self._origin.architecture, self._origin.region
+                name=self._origin.function,
+                runtime=self._origin.runtime,
+                architecture=self._origin.architecture,
+                region=self._origin.region,
+                current_memory_mb=current.pop() if len(current) == 1 else None,
             ),
             details={"files": list(self._files)},
             warnings=tuple(self._warnings()),
@@ -189,6 +203,20 @@ class RecordedSource:
                 if damaged == 1
                 else f"{text.count(damaged, 'REPORT record')} could not be read and were left out",
                 "look for lines that were cut where the log was copied or exported",
+            )
+        if self._repeated:
+            yield RunWarning(
+                "repeated-records",
+                f"{text.count(self._repeated, 'record')} stood twice in the files and counted once",
+                "exports that overlap hold the same runs",
+            )
+        recorded = {origin.architecture for recording in self._recordings for origin, _ in recording.records} - {None}
+        if self._architecture and recorded and self._architecture not in recorded:
+            yield RunWarning(
+                "other-architecture",
+                f"the runs were recorded on {', '.join(sorted(map(str, recorded)))}: {self._architecture} changes their"
+                " prices, not their durations",
+                "record runs there to compare the two",
             )
         if any(recording.whole_ms for recording in self._recordings):
             yield RunWarning(

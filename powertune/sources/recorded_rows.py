@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,8 @@ from powertune.errors import BadInputError
 from powertune.model.invocation import Aggregate, Invocation, Status
 from powertune.model.size_profile import Basis
 
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d+$)")
+_UNIT = re.compile(r"\s*(?:ms|MB)$")
 _MOST_INVOCATIONS = 10**15
 _LONGEST_MS = MAX_TIMEOUT_S * 1000 * 1.1
 """Timeouts are logged a little late; anything longer is in another unit."""
@@ -39,7 +42,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "billed": ("billedms", "billeddurationms", "billedduration"),
     "init": ("initms", "initdurationms", "initduration"),
     "used": ("maxmemoryusedmb", "maxmemoryused"),
-    "count": ("n", "count", "invocations"),
+    "count": ("n", "count", "invocations", "warm"),
     "stddev": ("stddevms", "stddev", "stdms", "std"),
     "p50": ("p50ms", "p50", "medianms", "median"),
     "p95": ("p95ms", "p95"),
@@ -54,7 +57,6 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "runtime": ("runtime",),
 }
 _SUMMARY_COLUMNS = ("count", "stddev", "p50", "p95", "p99")
-_OF_SUMMARIES = ("mean", "avg", "average")
 
 _ARCHITECTURE_WORDS = {"x86": "x86_64", "amd64": "x86_64", "x86_64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
 _COLD_WORDS = frozenset({"cold", "true", "1", "yes"})
@@ -89,6 +91,8 @@ class Recording:
     basis: Basis = "measured"
     calibrated: bool = True
     """False for a saved dry run without an anchor."""
+    current_memory_mb: int | None = None
+    """As a saved run has it."""
     whole_ms: bool = False
     """Whether the runs were recorded without fractions of a millisecond."""
 
@@ -114,6 +118,8 @@ def _find_columns(names: Iterable[str]) -> dict[str, str]:
         spelling = next((spelling for spelling in spellings if spelling in by_plain_name), None)
         if spelling is not None:
             found[meaning] = by_plain_name[spelling]
+    if found.get("count") and found.get("kind", "").lower() == "cold":
+        del found["kind"]  # beside a count of warm runs it is one of cold ones, as in powertune's own CSV
     return found
 
 
@@ -155,7 +161,9 @@ def csv_rows(lines: Iterator[str], delimiter: str, header_line: int) -> Iterator
             yield header_line + reader.line_num, InvalidRowError(text.printable(error, limit=80))
             continue
         if any(cell.strip() for cell in cells):
-            row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+            # Where commas do not part columns they part decimals, as spreadsheets of half the world write them.
+            texts = (cell.strip() if delimiter == "," else _DECIMAL_COMMA.sub(".", cell.strip()) for cell in cells)
+            row = dict(zip(header, texts, strict=False))
             yield header_line + reader.line_num, row
 
 
@@ -179,6 +187,11 @@ def read_rows(
         try:
             if isinstance(row, InvalidRowError):
                 raise row
+            basis = str(row.get("basis") or "measured")
+            if basis in ("interpolated", "extrapolated"):  # powertune's own CSV has such sizes; nothing ran there
+                continue
+            if basis == "scaled":
+                recording.basis, recording.calibrated = "scaled", False
             recording.records.append(_read_row(row))
         except InvalidRowError as error:
             problem = f"{shown}, {unit} {number}: {error}"
@@ -217,40 +230,53 @@ def _read_row(row: Row) -> tuple[Origin, Invocation | Aggregate]:
     cells = {meaning: row[name] for meaning, name in columns.items() if row[name] not in (None, "")}
     taken = set(columns.values())
     extra = {name: str(value) for name, value in row.items() if name not in taken and value not in (None, "")}
+    summary = any(name in cells for name in _SUMMARY_COLUMNS) or _is_mean(columns.get("duration", ""))
+    if summary and _status(cells) == "ok":
+        return _read_origin(cells), _read_aggregate(cells, extra)
+    return _read_origin(cells), _read_invocation(cells, extra)
+
+
+def _is_mean(column: str) -> bool:
+    return column.lower().startswith(("mean", "avg", "average"))
+
+
+def _read_origin(cells: Row) -> Origin:
     architecture = _text(cells.get("architecture"))
-    origin = Origin(
+    return Origin(
         _text(cells.get("function")),
         _ARCHITECTURE_WORDS.get((architecture or "").lower(), architecture),
         _text(cells.get("region")),
         _text(cells.get("runtime")),
     )
-    memory_mb = _memory(cells)
+
+
+def _read_aggregate(cells: Row, extra: Mapping[str, str]) -> Aggregate:
+    return Aggregate(
+        _memory(cells),
+        _milliseconds(cells, "duration"),
+        count=_count(cells),
+        stddev_ms=_optional(cells, "stddev"),
+        p50_ms=_optional(cells, "p50"),
+        p95_ms=_optional(cells, "p95"),
+        p99_ms=_optional(cells, "p99"),
+        init_ms=_optional(cells, "init"),
+        max_memory_used_mb=_optional(cells, "used"),
+        cold=str(cells.get("kind", "")).lower() in _COLD_WORDS,
+        extra=extra,
+    )
+
+
+def _read_invocation(cells: Row, extra: Mapping[str, str]) -> Invocation:
     status = _status(cells)
-    duration_ms = 0.0 if status != "ok" and "duration" not in cells else _milliseconds(cells, "duration")
     init_ms = _optional(cells, "init")
     kind = str(cells.get("kind", "")).lower()
-    cold = kind in _COLD_WORDS if kind else bool(init_ms)
-    if any(name in cells for name in _SUMMARY_COLUMNS) or columns.get("duration", "").lower().startswith(_OF_SUMMARIES):
-        return origin, Aggregate(
-            memory_mb,
-            duration_ms,
-            count=_count(cells),
-            stddev_ms=_optional(cells, "stddev"),
-            p50_ms=_optional(cells, "p50"),
-            p95_ms=_optional(cells, "p95"),
-            p99_ms=_optional(cells, "p99"),
-            init_ms=init_ms,
-            max_memory_used_mb=_optional(cells, "used"),
-            cold=cold,
-            extra=extra,
-        )
-    return origin, Invocation(
-        memory_mb,
-        duration_ms,
+    return Invocation(
+        _memory(cells),
+        0.0 if status != "ok" and "duration" not in cells else _milliseconds(cells, "duration"),
         billed_ms=_optional(cells, "billed"),
         init_ms=init_ms,
         max_memory_used_mb=_optional(cells, "used"),
-        cold=cold,
+        cold=kind in _COLD_WORDS if kind else bool(init_ms),
         request_id=_text(cells.get("request_id")),
         error=_text(cells.get("error")),
         status=status,
@@ -307,7 +333,7 @@ def _number(value: object, what: str) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise TypeError  # noqa: TRY301 - one complaint for all
-        number = float(value)
+        number = float(_UNIT.sub("", value) if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError):
         raise InvalidRowError(f"the {what} {_shown(value)} is no number") from None
     if not math.isfinite(number):

@@ -154,11 +154,16 @@ def _from_run(run: TuningRun) -> Recording:
     origin = Origin(function.name, function.architecture, function.region, function.runtime)
     records: list[Invocation | Aggregate] = list(run.invocations)
     seen = [size for size in run.sizes if size.basis in ("measured", "scaled")]
-    if not records:
-        records = [_as_aggregate(size, size.duration_ms) for size in seen if size.duration_ms]
+    with_runs = {invocation.memory_mb for invocation in run.invocations}
+    records += [
+        _as_aggregate(size, size.duration_ms) for size in seen if size.duration_ms and size.memory_mb not in with_runs
+    ]
     basis: Basis = "scaled" if any(size.basis == "scaled" for size in seen) else "measured"
     return Recording(
-        [(origin, record) for record in records], basis=basis, calibrated=run.source.get("calibrated") is not False
+        [(origin, record) for record in records],
+        basis=basis,
+        calibrated=run.source.get("calibrated") is not False,
+        current_memory_mb=function.current_memory_mb,
     )
 
 
@@ -166,13 +171,14 @@ def _as_aggregate(size: SizeProfile, duration: Distribution) -> Aggregate:
     return Aggregate(
         size.memory_mb,
         duration.mean,
-        count=max(1, size.invocations.warm),
+        count=max(1, size.invocations.warm or size.invocations.cold),
         stddev_ms=duration.stddev,
         p50_ms=duration.p50,
         p95_ms=duration.p95,
         p99_ms=duration.p99,
         init_ms=size.init_ms.mean if size.init_ms else None,
         max_memory_used_mb=size.max_memory_used_mb,
+        cold=not size.invocations.warm and bool(size.invocations.cold),
     )
 
 

@@ -375,12 +375,22 @@ def test_the_environment_is_that_of_lambda_during_calls_and_put_back_after(dry_r
     answers = tmp_path / "answers"
     os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "mine"
     before = dict(os.environ)
-    assert dry_run("tells", "--current", "512", "-p", json.dumps({"to": str(answers)})).code == 0
+    options = ["--current", "512", "--region", "eu-central-1"]
+    assert dry_run("tells", *options, "-p", json.dumps({"to": str(answers)})).code == 0
     assert dict(os.environ) == before
     inside = json.loads(answers.read_text(encoding="utf-8").splitlines()[0])["environment"]
     assert inside["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "512"
     assert inside["AWS_LAMBDA_FUNCTION_NAME"] != "mine"
-    assert inside["AWS_REGION"] == "us-east-1"
+    assert inside["AWS_REGION"] == "eu-central-1"
+
+
+def test_without_a_region_the_handler_finds_none_so_that_its_own_settings_count(
+    dry_run: Command, tmp_path: Path
+) -> None:
+    answers = tmp_path / "answers"
+    assert dry_run("tells", "-p", json.dumps({"to": str(answers)})).code == 0
+    inside = json.loads(answers.read_text(encoding="utf-8").splitlines()[0])["environment"]
+    assert "AWS_REGION" not in inside
 
 
 @pytest.mark.parametrize("handler", ["clears_environment", "changes_environment", "raises"])

@@ -354,12 +354,64 @@ def test_failures_at_one_size_leave_the_others(estimate: Command, write: Write) 
         report(1, 128, 3000, more="Status: timeout\t")
         + report(2, 256, 50.5)
         + report(3, 256, 50.5, more="Status: error\t")
+        + report(4, 512, 30.5)
     )
     done = estimate(write(log))
     assert done.code == 0
     assert done.size(128)["status"] == "timed-out"
     assert done.size(256)["invocations"] == {"warm": 1, "cold": 0, "failed": 1}
-    assert done.run["recommendation"]["memory_mb"] == 256
+    assert done.size(256)["reason"] == "1 of 2 runs failed"
+    assert done.run["recommendation"]["memory_mb"] == 512
+
+
+# --- tables as people have them ---
+
+
+def test_units_behind_numbers_and_decimal_commas_are_read(estimate: Command, write: Write) -> None:
+    assert estimate(write("memory_mb,duration_ms\n128 MB,5.5 ms\n256MB,4.5ms\n")).means() == {128: 5.5, 256: 4.5}
+    assert estimate(write("Memory (MB);Duration (ms)\n128;1500,25\n256;4,5\n")).means() == {128: 1500.25, 256: 4.5}
+
+
+def test_failed_rows_of_summaries_are_failures_and_not_fast(estimate: Command, write: Write) -> None:
+    done = estimate(write("memory_mb,n,mean_ms,status\n128,50,,failed\n256,50,4.5,ok\n512,50,4.0,ok\n"))
+    assert done.size(128)["status"] == "failed"
+    assert done.size(256)["invocations"]["warm"] == 50
+
+
+def test_the_csv_of_a_run_is_read_back_with_its_counts_and_its_basis(estimate: Command, write: Write) -> None:
+    scaled = {"memory_mb": "128", "status": "ok", "basis": "scaled", "warm": "30", "cold": "1", "mean_ms": "5.5"}
+    guessed = {**scaled, "memory_mb": "256", "basis": "interpolated"}
+    rows = [scaled, guessed, {**scaled, "memory_mb": "512", "mean_ms": "4.5"}]
+    done = estimate(write("\n".join([",".join(scaled), *(",".join(row.values()) for row in rows)])))
+    assert done.means() == {128: 5.5, 512: 4.5}
+    assert {size["basis"] for size in done.run["sizes"]} == {"scaled"}
+    assert done.size(128)["invocations"] == {"warm": 30, "cold": 0, "failed": 0}
+    assert done.run["source"]["calibrated"] is False
+
+
+def test_runs_that_stand_twice_count_once(estimate: Command, write: Write) -> None:
+    log = report(1, 128, 5.5) * 20 + report(2, 128, 6.5) + report(3, 256, 4.5)
+    done = estimate(write(log))
+    assert done.size(128)["invocations"]["warm"] == 2
+    assert "repeated-records" in {warning["code"] for warning in done.run["warnings"]}
+
+
+def test_a_run_recorded_on_x86_can_be_priced_on_arm(estimate: Command, write: Write) -> None:
+    done = estimate(write("arch,memory_mb,duration_ms\nx86_64,128,5.5\nx86_64,256,4.5\n"), "--arch", "arm64")
+    assert done.run["pricing"]["architecture"] == "arm64"
+    assert "other-architecture" in {warning["code"] for warning in done.run["warnings"]}
+
+
+def test_a_saved_run_keeps_the_current_size(estimate: Command, write: Write) -> None:
+    estimate(write("memory_mb,duration_ms\n128,9.5\n256,4.5\n512,4.5\n"), "--current", "512", "--save", "run.json")
+    assert estimate("run.json").run["recommendation"]["versus_current"] is not None
+
+
+def test_one_run_or_one_size_is_inconclusive_under_strict(estimate: Command, write: Write) -> None:
+    once = write("memory_mb,duration_ms\n128,9.5\n256,4.5\n", "once.csv")
+    alone = write("memory_mb,duration_ms\n" + "128,9.5\n" * 30, "alone.csv")
+    assert estimate(once).code == estimate(alone).code == 0
+    assert estimate(once, "--strict").code == estimate(alone, "--strict").code == 6
 
 
 # --- sizes that were never recorded ---
@@ -390,9 +442,9 @@ def test_one_recorded_size_says_nothing_of_others(estimate: Command, write: Writ
     assert done.run["recommendation"]["memory_mb"] == 256
 
 
-def test_only_sizes_that_cannot_be_told_have_exit_code_5(estimate: Command, write: Write) -> None:
+def test_only_sizes_that_cannot_be_told_are_bad_input(estimate: Command, write: Write) -> None:
     done = estimate(write("memory_mb,duration_ms\n256,400.5\n"), "-m", "512,1024")
-    assert done.code == 5
+    assert done.code == 3
     assert done.size(512)["status"] == "unavailable"
 
 

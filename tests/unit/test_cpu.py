@@ -117,6 +117,12 @@ def test_a_wait_longer_than_the_debt_repays_all_of_it() -> None:
     assert wall_time_ms([(30, pause_ms), (30, 0)], 512) == pytest.approx(2 * alone_ms + pause_ms)
 
 
+def test_a_wait_that_ends_with_the_period_is_followed_by_a_new_quota() -> None:
+    # A hair later the refill has come without doubt.
+    just_ms, later_ms = (wall_time_ms([(9, pause_ms), (30, 0)], 1024) for pause_ms in (11.0, 11.001))
+    assert later_ms - just_ms == pytest.approx(0.001, abs=1e-6)
+
+
 def test_a_short_wait_leaves_the_debt_to_the_next_computation() -> None:
     alone_ms = wall_time_ms([(4.5, 0)], 128)
     assert wall_time_ms([(4.5, 0.5), (4.5, 0)], 128) > 2 * alone_ms + 0.5

@@ -209,6 +209,7 @@ def test_a_users_words_on_a_line_of_their_own_do_not_shadow_the_record() -> None
 
 def test_a_users_line_after_a_whole_record_does_not_change_it() -> None:
     assert read_good(WARM, "Status: shipped") == [WARM_RECORD]
+    assert read_good(WARM, "Duration: 7 ms", "Memory Size: 3 MB") == [WARM_RECORD]
 
 
 @pytest.mark.parametrize(
@@ -467,8 +468,10 @@ def test_a_run_without_init_and_restore_is_warm() -> None:
     assert invocation.init_ms is None
 
 
-def test_a_restore_is_a_cold_start_and_its_time_stands_as_init() -> None:
+def test_a_restore_is_a_cold_start_and_the_billed_part_of_it_stands_as_init() -> None:
     invocation = ReportRecord("a", 149.53, 313, 3538, 163, restore_ms=789.64, billed_restore_ms=163).to_invocation()
     assert invocation.cold
-    assert invocation.init_ms == 789.64
+    assert invocation.init_ms == 163
     assert invocation.billed_ms == 313  # the restore is in it already
+    early = ReportRecord("a", 13.82, 129, 512, 71, restore_ms=204.27).to_invocation()
+    assert early.init_ms == 129 - 14  # before the billed part was logged, it was what stood above the handler's own

@@ -2,17 +2,18 @@
 
 import math
 import statistics
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from powertune.analysis.statistics import Pricing, profile_prediction, profile_size, summarise, t95
-from powertune.aws_lambda.pricing import find_prices, rates_for
+from powertune.analysis.statistics import profile_prediction, profile_size, summarise, t95
+from powertune.aws_lambda.pricing import Rates, find_prices, rates_for
 from powertune.model.invocation import Aggregate, Invocation, Status
 from powertune.model.size_profile import Cost, Counts, Distribution, InitTime, SizeProfile
 
 PER_GB_SECOND, PER_REQUEST = 0.0000166667, 0.0000002
-PRICING = Pricing(rates_for(find_prices("us-east-1", "x86_64")))
+RATES = rates_for(find_prices("us-east-1", "x86_64"))
 
 
 def run(
@@ -25,10 +26,8 @@ def failure(status: Status, error: str | None = None, used_mb: float | None = No
     return Invocation(1024, 5.0, max_memory_used_mb=used_mb, status=status, error=error)
 
 
-def profile(
-    *invocations: Invocation, aggregates: tuple[Aggregate, ...] = (), pricing: Pricing = PRICING
-) -> SizeProfile:
-    return profile_size(1024, invocations, aggregates, pricing=pricing)
+def profile(*invocations: Invocation, aggregates: tuple[Aggregate, ...] = (), rates: Rates = RATES) -> SizeProfile:
+    return profile_size(1024, invocations, aggregates, rates=rates)
 
 
 def duration_of(size: SizeProfile) -> Distribution:
@@ -164,18 +163,18 @@ def test_a_billed_duration_below_the_duration_is_not_believed() -> None:
 
 @pytest.mark.parametrize("cold_start_rate", [0.0, 0.01, 1.0])
 def test_cold_starts_cost_their_share_of_init(cold_start_rate: float) -> None:
-    pricing = Pricing(PRICING.rates, cold_start_rate)
-    size = profile(run(100.0), run(400.0, init_ms=500.0), pricing=pricing)
+    rates = rates_for(find_prices("us-east-1", "x86_64"), cold_start_rate=cold_start_rate)
+    size = profile(run(100.0), run(400.0, init_ms=500.0), rates=rates)
     assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(100 + cold_start_rate * 500))
 
 
 def test_a_cold_start_rate_without_known_init_costs_nothing() -> None:
-    assert profile(run(100.0), pricing=Pricing(PRICING.rates, 0.5)) == profile(run(100.0))
+    assert profile(run(100.0), rates=replace(RATES, cold_start_rate=0.5)) == profile(run(100.0))
 
 
 def test_a_cost_is_in_the_currency_of_its_prices() -> None:
-    pricing = Pricing(rates_for(find_prices("cn-north-1", "x86_64")))
-    cost = cost_of(profile(run(1000.0), pricing=pricing))
+    rates = rates_for(find_prices("cn-north-1", "x86_64"))
+    cost = cost_of(profile(run(1000.0), rates=rates))
     assert cost.currency == "CNY"
     assert cost.per_invocation == pytest.approx(0.000113477 + 0.00000136)
     with pytest.raises(ValueError, match="CNY"):
@@ -183,8 +182,8 @@ def test_a_cost_is_in_the_currency_of_its_prices() -> None:
 
 
 def test_storage_is_part_of_the_cost() -> None:
-    pricing = Pricing(rates_for(find_prices("us-east-1", "x86_64"), ephemeral_storage_mb=1536))
-    cost = cost_of(profile(run(1000.0), pricing=pricing))
+    rates = rates_for(find_prices("us-east-1", "x86_64"), ephemeral_storage_mb=1536)
+    cost = cost_of(profile(run(1000.0), rates=rates))
     assert cost.per_invocation == pytest.approx(float(Decimal("0.0000166667") + Decimal("3.09e-8")) + PER_REQUEST)
 
 
@@ -284,7 +283,7 @@ def test_summaries_of_cold_runs_stand_in_only_where_nothing_was_warm() -> None:
     cold = Aggregate(1024, 900.0, 4, init_ms=300.0, cold=True)
     beside = profile(run(100.0), aggregates=(cold,))
     assert (duration_of(beside).mean, beside.invocations) == (100, Counts(warm=1, cold=4))
-    assert beside.init_ms == InitTime(300.0, 300.0)
+    assert beside.init_ms == InitTime(300.0)
     alone = profile(aggregates=(cold,))
     assert (duration_of(alone).mean, alone.invocations) == (900, Counts(cold=4))
 
@@ -299,7 +298,7 @@ def test_cold_runs_do_not_count_beside_warm_summaries() -> None:
 
 def test_a_prediction_has_a_mean_and_the_init_and_memory_of_its_neighbour() -> None:
     neighbour = profile(run(100.0, used_mb=80), run(300.0, init_ms=200.0))
-    size = profile_prediction(2048, 60.0, "interpolated", neighbour, pricing=PRICING)
+    size = profile_prediction(2048, 60.0, "interpolated", neighbour, rates=RATES)
     assert (size.memory_mb, size.status, size.basis) == (2048, "ok", "interpolated")
     assert size.duration_ms == Distribution(60.0)
     assert (size.init_ms, size.max_memory_used_mb) == (neighbour.init_ms, 80)
@@ -309,5 +308,5 @@ def test_a_prediction_has_a_mean_and_the_init_and_memory_of_its_neighbour() -> N
 
 
 def test_a_prediction_is_billed_at_least_a_millisecond() -> None:
-    size = profile_prediction(1024, 0.1, "extrapolated", profile(run(0.2)), pricing=PRICING)
+    size = profile_prediction(1024, 0.1, "extrapolated", profile(run(0.2)), rates=RATES)
     assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(1))
