@@ -35,6 +35,8 @@ class RegionPrices:
     currency: str
     as_of: str | None
     tiers: Mapping[Architecture, Tiers]
+    tiers_derived: bool
+    """Whether tiers 2 and 3 follow the usual ratio and were not found in a list."""
     per_request: Decimal | None
     storage_gb_second: Decimal | None
 
@@ -163,7 +165,9 @@ def find_prices(
             is_region=False,
         )
     if per_gb_second is not None and per_request is not None and region not in regions():
-        row = RegionPrices(region, "USD", None, {}, None, None)  # newer than this table, priced by the user
+        row = RegionPrices(
+            region, "USD", None, {}, tiers_derived=False, per_request=None, storage_gb_second=None
+        )  # newer than this table, priced by the user
     else:
         row = region_prices(region)
     tiers = row.tiers.get(known_architecture, ())
@@ -197,7 +201,8 @@ def region_prices(region: str) -> RegionPrices:
     if row is None:
         raise UnknownPlaceError(
             f"there is no AWS region {printable(region, limit=40)!r} in the price table",
-            hint=nearest(region, regions()) or "powertune prices lists them",
+            hint=nearest(region, regions())
+            or "powertune prices lists them; a newer region takes --price-gb-second and --price-request",
             is_region=True,
         )
     limits: dict[str, list[str]] = _table()["tier_limits_gb_seconds"]
@@ -212,6 +217,7 @@ def region_prices(region: str) -> RegionPrices:
             ]
             for name in ARCHITECTURES
         },
+        tiers_derived=row["tiers_derived"],
         per_request=Decimal(row["per_request"]) if row["per_request"] else None,
         storage_gb_second=Decimal(row["storage_gb_second"]) if row["storage_gb_second"] else None,
     )

@@ -37,6 +37,7 @@ def _json(rows: Sequence[RegionPrices], _style: Style) -> str:
                 or None
                 for architecture, tiers in row.tiers.items()
             },
+            "tiers_derived": row.tiers_derived,
             "per_request": row.per_request and float(row.per_request),
             "storage_gb_second": row.storage_gb_second and float(row.storage_gb_second),
         }
@@ -82,4 +83,6 @@ def _tiers(row: RegionPrices) -> list[str]:
         for limit, price in tiers:
             reach = f"up to {limit / 10**9:g} billion GB-seconds a month" if limit else "beyond"
             lines.append(f"{architecture:<8}{_sign(row, price):>15}  {reach}")
+    if row.tiers_derived:
+        lines.append("The second and third tiers are derived: the first at 0.9 and 0.8, as in every published list.")
     return lines

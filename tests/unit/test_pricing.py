@@ -377,7 +377,9 @@ def test_an_unknown_region_names_near_ones(region: str, near: str) -> None:
 def test_a_region_like_none_sends_to_the_list() -> None:
     with pytest.raises(UsageError) as caught:
         region_prices("zzzzzzzzzz")
-    assert caught.value.hint == "powertune prices lists them"
+    assert (
+        caught.value.hint == "powertune prices lists them; a newer region takes --price-gb-second and --price-request"
+    )
 
 
 def test_a_hostile_region_name_is_shown_harmless_and_short() -> None:
