@@ -1,7 +1,6 @@
 """What every command does with its run: the result to standard output, files, warnings to standard error, exit code."""
 
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,8 @@ from powertune.text import nearest, printable
 if TYPE_CHECKING:  # the nouns take longer to load than --version may take
     from powertune.model.run_warning import RunWarning
     from powertune.model.tuning_run import TuningRun
+
+_USUAL_WIDTH = 80
 
 
 def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
@@ -98,17 +99,28 @@ def write_out(result: str, out: TextIO) -> None:
 
 def screen_style(out: TextIO, *, no_color: bool) -> Style:
     """Return how to draw on standard output: its width, whether it takes colour, whether it can show bars."""
-    width = shutil.get_terminal_size((80, 24)).columns
+    width = _width_of(out)
     plain = no_color or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     color = not plain and (out.isatty() or bool(os.environ.get("FORCE_COLOR")))
     encoding = (out.encoding or "ascii").lower().replace("-", "")
     return Style(width=max(40, width), color=color, ascii_only=not encoding.startswith("utf"))
 
 
+def _width_of(stream: TextIO) -> int:
+    """Return the width of the terminal behind a stream, COLUMNS where that is set, 80 where there is neither."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except (OSError, ValueError):
+        return _USUAL_WIDTH
+
+
 def show_warnings(warnings: Iterable["RunWarning"], errors: TextIO) -> None:
     """Print warnings to standard error, each with what would cure it, in lines that fit a terminal."""
     # One warning stays one line where a program may be reading.
-    width = shutil.get_terminal_size((80, 24)).columns if errors.isatty() else sys.maxsize
+    width = _width_of(errors) if errors.isatty() else sys.maxsize
     for warning in warnings:
         message = f"Warning: {printable(warning.message, limit=400)}"
         print(textwrap.fill(message, width, subsequent_indent="  "), file=errors)

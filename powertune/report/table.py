@@ -18,6 +18,8 @@ from powertune.report import Style, words
 
 _WIDE = 100
 _LONGEST_BAR, _SHORTEST_BAR = 14, 4
+_WIDEST_NOTE = 22
+"""Longer notes wrap rather than take the room of the bars."""
 _UNIT = re.compile(r"(?<=\d) (?=%|(?:MB|ms|s|times)\b)")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # Of the sixteen colours that every terminal theme makes readable on its own background.
@@ -82,7 +84,8 @@ def _table(run: TuningRun, style: Style) -> Table:
     widths = {name: max(len(name), *map(len, cells)) for name, cells in texts.items()}
     barred = [column for column in columns if column.figure]
     # Gaps of two (one is the box's), the mark in front, the picks behind; what is left is for bars.
-    taken = 3 + sum(width + 2 for width in widths.values()) + max(map(len, notes), default=0)
+    noted = min(max(map(len, notes), default=0), _WIDEST_NOTE)
+    taken = 3 + sum(width + 2 for width in widths.values()) + noted
     bar_width = min(_LONGEST_BAR, (style.width - taken) // len(barred) - 1)
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")

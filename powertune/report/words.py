@@ -28,7 +28,7 @@ def note_of(run: TuningRun, size: SizeProfile) -> str:
         marks.append("current")
     if size.basis in ("interpolated", "extrapolated"):
         marks.append(size.basis)
-    if size.reason:
+    if size.reason and size.basis != "extrapolated":
         marks.append(text.printable(size.reason))
     return ", ".join(marks)
 
@@ -99,8 +99,9 @@ def call_note(run: TuningRun) -> str | None:
     cpu_ms, wait_ms, memory_mb = (run.source.get(key) for key in ("cpu_ms", "wait_ms", "memory_needed_mb"))
     if not all(isinstance(value, int | float) for value in (cpu_ms, wait_ms, memory_mb)):
         return None
+    waiting = text.duration(float(str(wait_ms))) if float(str(wait_ms)) >= 0.1 else "no"  # noqa: PLR2004 - the clocks' noise
     return (
-        f"One call here: {text.duration(float(str(cpu_ms)))} CPU, {text.duration(float(str(wait_ms)))} waiting,"
+        f"One call here: {text.duration(float(str(cpu_ms)))} CPU, {waiting} waiting,"
         f" about {float(str(memory_mb)):.0f} MB on Lambda."
     )
 

@@ -57,6 +57,21 @@ def test_the_mean_of_many_runs_is_met(works: tuple[Work, ...], memory_mb: int) -
     assert fit.worst_error == pytest.approx(abs(met_ms / known_ms - 1))
 
 
+@pytest.mark.parametrize("factor", [0.9, 1.5])
+def test_a_known_duration_is_met_where_the_work_waits_often(factor: float) -> None:
+    # Some waiting passes while the function would stand still anyway, and adds nothing.
+    work = Work(cpu_ms=150.0, wait_ms=90.0, waits=7)
+    known_ms = factor * work.duration_at_ms(256)
+    fit = calibrate([work], {256: known_ms})
+    assert work.duration_at_ms(256, fit) == pytest.approx(known_ms, rel=0.02)
+
+
+def test_waiting_often_hides_throttling() -> None:
+    once, often = (Work(cpu_ms=40.0, wait_ms=200.0, waits=waits) for waits in (1, 5))
+    assert often.duration_at_ms(256) < once.duration_at_ms(256)
+    assert often.duration_at_ms(1769) == pytest.approx(once.duration_at_ms(1769))
+
+
 def test_no_runs_cannot_be_calibrated() -> None:
     with pytest.raises(ValueError, match="no work"):
         calibrate([], {512: 100.0})

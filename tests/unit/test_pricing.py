@@ -258,6 +258,18 @@ def test_a_price_given_by_the_user_has_no_tiers() -> None:
     assert prices.per_gb_second(Decimal("100e9")) == Decimal("0.00001")
 
 
+@pytest.mark.parametrize("usage", [-1.0, float("inf"), float("nan")])
+def test_a_usage_that_is_none_is_refused(usage: float) -> None:
+    with pytest.raises(UsageError, match="GB-seconds a month"):
+        rates_for(find_prices("us-east-1", "x86_64"), gb_seconds_per_month=usage)
+
+
+@pytest.mark.parametrize("rate", [-0.01, 1.01, float("nan")])
+def test_a_cold_start_rate_that_is_no_share_is_refused(rate: float) -> None:
+    with pytest.raises(UsageError, match="cold-start rate"):
+        rates_for(find_prices("us-east-1", "x86_64"), cold_start_rate=rate)
+
+
 # Ephemeral storage.
 
 
