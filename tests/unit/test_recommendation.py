@@ -385,6 +385,12 @@ def test_the_reason_says_where_one_size_is_best_on_both_axes() -> None:
     assert reasons(sizes, Choice("balanced")) == "1024 MB is both the cheapest and the fastest."
 
 
+def test_the_reason_says_where_the_tolerance_makes_one_size_the_pick_on_both_axes() -> None:
+    # 1024 MB is 1 % dearer than the cheapest and 1 % slower than the fastest.
+    sizes = (row(512, 200.0, 2.0), row(1024, 101.0, 2.02), row(2048, 100.0, 4.0))
+    assert reasons(sizes, Choice("balanced")) == "1024 MB is the pick for cost and for speed, too."
+
+
 def test_a_balanced_pick_that_is_the_cheapest_is_compared_with_the_fastest() -> None:
     sizes = (row(512, 100.0, 2.0), row(1024, 95.0, 4.0))
     assert reasons(sizes, Choice("balanced")) == (
