@@ -46,16 +46,16 @@ def count(number: int, noun: str) -> str:
 
 def duration(milliseconds: float) -> str:
     """Return a duration with its unit and about four digits: `0.39 ms`, `17.3 ms`, `223 ms`, `1.465 s`, `742 s`."""
-    if milliseconds < 1:
+    if milliseconds < 0.995:  # noqa: PLR2004 - limits are where rounding would show the next unit's digits
         return f"{milliseconds:.2f} ms"
-    if milliseconds < 100:  # noqa: PLR2004 - where a tenth stops to matter
+    if milliseconds < 99.95:  # noqa: PLR2004 - where a tenth stops to matter
         return f"{milliseconds:.1f} ms"
-    if milliseconds < 1000:  # noqa: PLR2004 - a second
+    if milliseconds < 999.5:  # noqa: PLR2004 - a second
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
-    if seconds < 10:  # noqa: PLR2004 - where the third decimal stops to matter
+    if seconds < 9.9995:  # noqa: PLR2004 - where the third decimal stops to matter
         return f"{seconds:.3f} s"
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"  # noqa: PLR2004 - likewise the second
+    return f"{seconds:.2f} s" if seconds < 99.995 else f"{seconds:.0f} s"  # noqa: PLR2004 - likewise the second
 
 
 def rough_duration(seconds: float) -> str:

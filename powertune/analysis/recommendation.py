@@ -293,8 +293,8 @@ def _relation(value: float, reference: float, more: str, less: str) -> str:
 def _why_none(known: Sequence[_Option], sizes: Sequence[SizeProfile], choice: Choice) -> str:
     if not known:
         return f"No size gave a result: {text.printable(sizes[0].reason or sizes[0].status)}." if sizes else "No sizes."
-    fastest = min(known, key=lambda option: option.duration.mean)
-    cheapest = min(known, key=lambda option: option.cost.per_invocation)
+    fastest = min(known, key=lambda option: (option.duration.mean, option.memory_mb))
+    cheapest = min(known, key=lambda option: (option.cost.per_invocation, option.memory_mb))
 
     def why_not(option: _Option) -> str:
         return objection(option.profile, choice) or f"its figures are {option.profile.basis}"

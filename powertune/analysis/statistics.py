@@ -9,7 +9,7 @@ from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.size_profile import Basis, Cost, Counts, Distribution, InitTime, SizeProfile
 
 # Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom (standard tables); beyond them 1.96 plus the
-# first term of its expansion in 1/degrees is right to 0.002.
+# first term of its expansion in 1/degrees is right to 0.003.
 _T95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, wall_time_ms
+from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, shortest_wall_time_ms, wall_time_ms
 
 # How far Lambda may be from this machine before it surprises us, as standard deviations of the fit below. CPU: between
 # one test host and Lambda, a SHA-256 chain ran 1.3 times slower and a large sort 1.6 times faster, so about 0.4 in
@@ -52,7 +52,8 @@ class Work:
         fit = calibration or Calibration()
         cpu_ms = (self.cpu_ms * fit.cpu_scale + RUNTIME_OVERHEAD_MS) / self.waits
         wait_ms = max(0.0, self.wait_ms + fit.wait_shift_ms) / self.waits
-        return wall_time_ms([(cpu_ms, wait_ms)] * self.waits, memory_mb, threads=self.threads)
+        simulated_ms = wall_time_ms([(cpu_ms, wait_ms)] * self.waits, memory_mb, threads=self.threads)
+        return max(simulated_ms, shortest_wall_time_ms(cpu_ms * self.waits, memory_mb, threads=self.threads))
 
 
 def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibration:

@@ -24,11 +24,12 @@ _FIELD = re.compile(
 )
 _CONTINUES = re.compile(
     r"\s*(?:(?:Billed Duration|Duration|Memory Size|Max Memory Used|Init Duration|Restore Duration"
-    r"|Billed Restore Duration|Error Type|XRAY TraceId):|Status: *(?:success|failure|error|timeout)\b)"
+    r"|Billed Restore Duration|Error Type|XRAY TraceId):"
+    r"|Status: *(?:success|failure|error|timeout)(?=\s*$|\s+Error Type:))"
 )
 _LARGEST_FIGURE = 1e9
 """In ms or MB: no function runs for eleven days or has a petabyte of memory."""
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _LONGEST_RECORD_LINES = 12
 _LONGEST_JSON_LINES = 60
 _LONGEST_LINE = 100_000

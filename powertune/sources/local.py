@@ -16,7 +16,7 @@ from powertune import text
 from powertune.aws_lambda.calibration import Calibration, Work, calibrate
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
-from powertune.errors import BadInputError, FunctionFailedError
+from powertune.errors import BadInputError, FunctionFailedError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
@@ -83,6 +83,8 @@ class LocalSource:
         self._target = handler
         self._payload = payload
         self._known_ms = dict(known_durations_ms or {})
+        if any(not 0 < known <= MAX_TIMEOUT_S * 1000 for known in self._known_ms.values()):
+            raise UsageError("a known duration is not above 0 ms, or beyond Lambda's timeout", hint="give milliseconds")
         self._timeout_s = timeout_s
         self._region = region
         self._memory_limit_mb = memory_limit_mb or max(self.sizes)

@@ -133,3 +133,17 @@ def test_a_duration_shorter_than_the_runtime_overhead_is_told_as_unmet() -> None
 def test_calibrated_waiting_is_never_negative() -> None:
     fit = calibrate([Work(cpu_ms=10.0, wait_ms=30.0)], {1769: 5.0})
     assert 30.0 + fit.wait_shift_ms >= 0
+
+
+@pytest.mark.parametrize("waits", [1, 2, 10, 100, 500])
+@pytest.mark.parametrize("wait_ms", [50.0, 800.0, 1000.0])
+def test_waiting_hides_throttling_but_never_grants_more_than_the_quota(waits: int, wait_ms: float) -> None:
+    # 200 ms of CPU at 128 MB, 0.0724 of a vCPU, take 2,764 ms; one tick and one period may be owed at the end.
+    duration_ms = Work(200.0, wait_ms, waits=waits).duration_at_ms(128)
+    assert duration_ms >= (200 - 4) / (128 / 1769) - 20
+    assert Work(200.0, wait_ms, waits=waits).duration_at_ms(3008) == pytest.approx(200 + wait_ms + 1.3)
+
+
+def test_waits_between_computations_let_quotas_catch_up() -> None:
+    together, parted = Work(40.0, 400.0).duration_at_ms(256), Work(40.0, 400.0, waits=20).duration_at_ms(256)
+    assert parted < together
