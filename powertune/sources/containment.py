@@ -1,6 +1,7 @@
 """What keeps a handler that runs in this process from taking more than it is given: output, time, surroundings."""
 
 import decimal
+import gc
 import os
 import signal
 import sys
@@ -122,6 +123,17 @@ def own_surroundings() -> Iterator[None]:
         sys.path[:] = path
         with suppress(OSError):  # somebody may have removed it
             os.chdir(folder)
+
+
+@contextmanager
+def own_garbage() -> Iterator[None]:
+    """Keep the garbage collector from going through powertune's own objects while a handler runs."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

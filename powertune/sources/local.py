@@ -27,6 +27,7 @@ from powertune.sources.containment import (
     OutputTrap,
     deadline,
     last_resort,
+    own_garbage,
     own_process,
     own_surroundings,
 )
@@ -106,6 +107,7 @@ class LocalSource:
             raise BadInputError("the working directory is gone", hint="change to a folder that exists") from None
         with ExitStack() as stack:
             stack.enter_context(own_surroundings())
+            stack.enter_context(own_garbage())
             variables = lambda_environment(
                 self._function_name, self.handler_name, self._memory_limit_mb, self._log_stream, self._region
             )
