@@ -229,6 +229,19 @@ def test_known_durations_that_cannot_be_met_are_warned_of(dry_run: Command) -> N
     assert "poor-anchor" in done.warnings()
 
 
+def test_an_anchor_far_from_what_was_seen_is_warned_of_and_lowers_confidence(dry_run: Command) -> None:
+    done = dry_run("computes", "--duration-at", "512=30000")
+    assert "stretched-anchor" in done.warnings()
+    assert done.run["recommendation"]["confidence"] == "low"
+
+
+def test_a_dry_run_is_no_anchor(dry_run: Command) -> None:
+    assert dry_run("computes", "--save", "run.json").code == 0
+    done = dry_run("computes", "--duration-at", "run.json")
+    assert_complains(done, 3)
+    assert "dry run" in done.err
+
+
 def test_a_file_of_report_lines_anchors_every_size_it_has(dry_run: Command, tmp_path: Path) -> None:
     log = tmp_path / "production.log"
     log.write_text(

@@ -1,0 +1,84 @@
+"""What makes an answer doubtful is told, once for all sizes that share it, with what would cure it."""
+
+from powertune.analysis.doubts import doubts
+from powertune.model.size_profile import Basis, Counts, Distribution, InitTime, SizeProfile
+
+
+def size(
+    memory_mb: int,
+    *,
+    warm: int = 20,
+    cold: int = 0,
+    failed: int = 0,
+    basis: Basis = "measured",
+    used_mb: float | None = None,
+    stddev_ms: float | None = None,
+    init_ms: float | None = None,
+) -> SizeProfile:
+    return SizeProfile(
+        memory_mb,
+        basis=basis,
+        invocations=Counts(warm, cold, failed),
+        duration_ms=Distribution(100.0, stddev=stddev_ms),
+        init_ms=InitTime(init_ms) if init_ms else None,
+        max_memory_used_mb=used_mb,
+    )
+
+
+def codes(
+    *sizes: SizeProfile, recommended_mb: int | None = None, calibrated: bool = True, rate: float = 0.0
+) -> list[str]:
+    found = doubts(sizes, recommended_mb, calibrated=calibrated, cold_start_rate=rate)
+    return [warning.code for warning in found]
+
+
+def test_plenty_of_quiet_runs_leave_no_doubt() -> None:
+    assert codes(size(128, used_mb=60), size(256, used_mb=60, stddev_ms=5), recommended_mb=256) == []
+
+
+def test_few_runs_are_told_once_for_all_sizes() -> None:
+    assert codes(size(128, warm=1), size(256, warm=4), size(512, warm=5)) == ["few-runs"]
+    (once,) = doubts([size(128, warm=1)], None)
+    assert once.message == "128 MB was recorded only once"
+    assert once.memory_mb == 128
+
+
+def test_cold_runs_alone_are_told() -> None:
+    assert codes(size(128, warm=0, cold=9)) == ["cold-only"]
+
+
+def test_sizes_that_were_never_recorded_are_told() -> None:
+    assert codes(size(128, basis="interpolated"), size(256, basis="extrapolated")) == ["not-recorded"]
+
+
+def test_sizes_with_little_free_memory_are_told() -> None:
+    assert codes(size(128, used_mb=116)) == ["low-memory-headroom"]
+    assert codes(size(128, used_mb=115)) == []
+
+
+def test_failures_among_successes_are_told_whatever_the_basis() -> None:
+    assert codes(size(128, failed=1)) == codes(size(128, failed=1, basis="scaled")) == ["failed-runs"]
+
+
+def test_a_wide_spread_matters_at_the_recommended_size() -> None:
+    assert codes(size(128, stddev_ms=26), recommended_mb=128) == ["wide-spread"]
+    assert codes(size(128, stddev_ms=26), recommended_mb=256) == []
+
+
+def test_durations_on_another_scale_are_told() -> None:
+    assert codes(size(128, basis="scaled"), calibrated=False) == ["scaled-from-this-machine"]
+
+
+def test_a_cold_start_rate_without_init_times_is_told() -> None:
+    assert codes(size(128), rate=0.05) == ["no-init-time"]
+    assert codes(size(128, init_ms=200), rate=0.05) == []
+
+
+def test_sizes_that_failed_are_no_doubt_of_the_others() -> None:
+    assert codes(SizeProfile(128, "out-of-memory", "needs about 190 MB"), size(256)) == []
+
+
+def test_many_sizes_are_not_all_named() -> None:
+    (warning,) = doubts([size(memory_mb, warm=2) for memory_mb in range(128, 128 + 64 * 9, 64)], None)
+    assert warning.message.startswith("128, 192, 256, 320, 384, 448 MB and 3 more sizes were")
+    assert warning.memory_mb is None
