@@ -100,6 +100,7 @@ def tune(
         pricing=_prices_used(rates),
         sizes=tuple(shown),
         recommendation=recommendation,
+        choice=_choice_kept(choice, rates, options),
         spent=_spent(invocations, rates) if facts.billed else Spent(),
         warnings=(
             *facts.warnings,
@@ -276,6 +277,19 @@ def _choice(facts: SourceFacts, options: Options, current_memory_mb: int | None)
         allow_unmeasured=facts.kind != "aws",
         calibrated=facts.calibrated,
     )
+
+
+def _choice_kept(choice: Choice, rates: Rates, options: Options) -> dict[str, float | None]:
+    """Return what a reader needs to make the recommendation again."""
+    return {
+        "balanced_weight": choice.balanced_weight,
+        "tolerance": choice.tolerance,
+        "max_duration_ms": choice.max_duration_ms,
+        "max_cost_per_million": choice.max_cost_per_million,
+        "gb_seconds_per_month": options.get("gb_seconds_per_month"),
+        "ephemeral_storage_mb": FREE_STORAGE_MB + rates.billed_storage_mb,
+        "cold_start_rate": rates.cold_start_rate,
+    }
 
 
 def _profiles(

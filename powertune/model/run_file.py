@@ -51,6 +51,7 @@ def to_dict(run: TuningRun) -> dict[str, Any]:
         },
         "sizes": [_size_to_dict(size, code) for size in run.sizes],
         "recommendation": _recommendation_to_dict(run.recommendation),
+        "choice": dict(run.choice),
         "spent": {"invocations": run.spent.invocations, code: run.spent.amount},
         "warnings": [
             {"code": warning.code, "memory_mb": warning.memory_mb, "message": warning.message, "hint": warning.hint}
@@ -150,6 +151,7 @@ def from_dict(document: object) -> TuningRun:
         pricing=pricing,
         sizes=tuple(_read_size(node, pricing.currency) for node in top.child("sizes").items()),
         recommendation=_read_recommendation(top.child("recommendation")),
+        choice=_read_choice(top.optional_child("choice")),
         spent=Spent(spent.get("invocations", _Node.count), spent.get(code, _Node.number)),
         warnings=tuple(_read_warning(node) for node in top.child("warnings").items()),
         invocations=tuple(_read_invocation(node) for node in top.child("invocations").items()),
@@ -221,6 +223,11 @@ def _read_recommendation(node: "_Node") -> Recommendation:
         versus_current=change
         and Change(change.get("duration_pct", _Node.number), change.get("cost_pct", _Node.number)),
     )
+
+
+def _read_choice(node: "_Node | None") -> dict[str, float | None]:
+    """Return the choice, which files of before it was kept do not have."""
+    return {name: node.get_optional(name, _Node.number) for name in node.mapping()} if node else {}
 
 
 def _read_warning(node: "_Node") -> RunWarning:

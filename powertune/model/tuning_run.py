@@ -47,6 +47,8 @@ class TuningRun:
     pricing: PricesUsed
     sizes: tuple[SizeProfile, ...]
     recommendation: Recommendation
+    choice: Mapping[str, float | None] = field(default_factory=dict)
+    """What the recommendation was to weigh and to keep to: tolerance, weight, limits, usage; None for no limit."""
     spent: Spent = field(default_factory=Spent)
     warnings: tuple[RunWarning, ...] = ()
     invocations: tuple[Invocation, ...] = ()

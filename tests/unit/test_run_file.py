@@ -42,6 +42,7 @@ FULL = TuningRun(
         ),
     ),
     recommendation=Recommendation("speed", 512, "medium", 512, 512, None, ("a reason", "another"), Change(-49.5, 0.9)),
+    choice={"tolerance": 0.02, "balanced_weight": 0.5, "max_duration_ms": None},
     spent=Spent(16, 0.0013),
     warnings=(RunWarning("few-runs", "a message", "a hint", 512), RunWarning("noted", "on all sizes", "none")),
     invocations=(
@@ -366,3 +367,9 @@ def test_a_run_finds_a_size_by_its_memory() -> None:
     assert FULL.size(512) is FULL.sizes[1]
     with pytest.raises(KeyError):
         FULL.size(513)
+
+
+def test_a_file_from_before_the_choice_was_kept_is_read() -> None:
+    document = to_dict(FULL)
+    del document["choice"]
+    assert from_dict(document) == replace(FULL, choice={})
