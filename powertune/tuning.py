@@ -79,10 +79,11 @@ def tune(
         rates, function = _rates(facts, options)
         choice = _choice(facts, options, function.current_memory_mb)
         current = [] if function.current_memory_mb is None else [function.current_memory_mb]
-        asked = sorted({checked_size(size) for size in (*(source.sizes if sizes is None else sizes), *current)})
-        measured = [size for size in asked if size in set(source.sizes)]
+        offered = set(source.sizes)
+        asked = sorted({checked_size(size) for size in (*(offered if sizes is None else sizes), *current)})
+        measured = [size for size in asked if size in offered]
         if len(measured) < len(asked) and not facts.billed:
-            measured = list(source.sizes)  # where sizes have to be predicted, all there are help, if they cost nothing
+            measured = sorted(offered)  # where sizes have to be predicted, all there are help, if they cost nothing
         plan = dict.fromkeys(measured, samples or facts.default_samples)
         invocations = tuple(source.measure(plan))
         facts = _facts(source)
@@ -137,7 +138,9 @@ def dry_run(
     _check_names(options)
     _rates(SourceFacts(), options)  # what is wrong with the options is told before anything runs
     current_mb = options.get("current_memory_mb")
-    asked = sorted({*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else [])})
+    asked = sorted(
+        {checked_size(size) for size in (*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else []))}
+    )
     source = LocalSource(
         handler,
         payload=_as_json(payload),

@@ -5,7 +5,6 @@
 
 import decimal
 import io
-import itertools
 import json
 import os
 import signal
@@ -267,10 +266,6 @@ def swallows_everything(event: Any, _context: Any) -> NoReturn:
                 time.sleep(0.01)
         except BaseException:
             pass
-
-
-def hangs_in_c(_event: Any, _context: Any) -> bool:
-    return all(itertools.repeat(1))
 
 
 def hangs_when_called_again(_event: Any, _context: Any) -> None:
