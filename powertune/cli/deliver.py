@@ -12,8 +12,8 @@ import typer
 from powertune.cli import files
 from powertune.cli.options import Delivery
 from powertune.errors import BadInputError, ExitCode, FunctionFailedError, UsageError
-from powertune.report import FORMATS, Style, format_of, render
-from powertune.text import nearest, printable
+from powertune.report import Style, check_format, format_of, render
+from powertune.text import printable
 
 if TYPE_CHECKING:  # the nouns take longer to load than --version may take
     from powertune.model.run_warning import RunWarning
@@ -27,7 +27,7 @@ def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
 
     `inputs` are files that must not be written over.
     """
-    check_format(delivery.format_name, FORMATS)
+    check_format(delivery.format_name)
     for path in delivery.output or ():
         format_of(path)
     for path in _files(delivery):
@@ -38,15 +38,6 @@ def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
 
 def _files(delivery: Delivery) -> list[str]:
     return [*(delivery.output or ()), *([] if delivery.save is None else [delivery.save])]
-
-
-def check_format(name: str, formats: Sequence[str]) -> None:
-    """Raise UsageError for a format that is not among `formats`."""
-    if name not in formats:
-        raise UsageError(
-            f"there is no format {printable(name, limit=40)!r}",
-            hint=nearest(name, formats) or f"choose from {', '.join(formats)}",
-        )
 
 
 def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, errors: TextIO | None = None) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from powertune.cli.deliver import check_format, screen_style, write_out
+from powertune.cli.deliver import screen_style, write_out
+from powertune.report import check_format
 
 EXAMPLES = "Example: powertune prices --region eu-central-1"
 

@@ -1,6 +1,6 @@
 """A TuningRun for people and pipelines: one file a format, one registry. Pure functions of the run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePath
@@ -33,13 +33,18 @@ FORMATS = tuple(_MODULES)
 
 def render(run: "TuningRun", format_name: str, style: Style | None = None) -> str:
     """Return `run` in a format, ending in a newline. Raises UsageError for an unknown format."""
-    if format_name not in _MODULES:
-        raise UsageError(
-            f"there is no format {text.printable(format_name, limit=40)!r}",
-            hint=text.nearest(format_name, FORMATS) or f"choose from {', '.join(FORMATS)}",
-        )
+    check_format(format_name)
     renderer: Renderer = import_module(f"powertune.report.{_MODULES[format_name]}").render
     return renderer(run, style or Style())
+
+
+def check_format(name: str, formats: Sequence[str] = FORMATS) -> None:
+    """Raise UsageError for a format that is not among `formats`."""
+    if name not in formats:
+        raise UsageError(
+            f"there is no format {text.printable(name, limit=40)!r}",
+            hint=text.nearest(name, formats) or f"choose from {', '.join(formats)}",
+        )
 
 
 def format_of(path: str) -> str:

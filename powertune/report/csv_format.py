@@ -3,10 +3,9 @@
 import csv
 import io
 
-from powertune.model.recommendation import STRATEGIES
 from powertune.model.size_profile import Cost, Distribution
 from powertune.model.tuning_run import TuningRun
-from powertune.report import Style
+from powertune.report import Style, words
 from powertune.text import printable
 
 # What a spreadsheet would take for the start of a formula; the last four are the full-width forms.
@@ -29,7 +28,6 @@ def render(run: TuningRun, _style: Style) -> str:
         duration = size.duration_ms or Distribution(float("nan"))
         low, high = duration.ci95 or (None, None)
         cost = size.cost or Cost(0.0, float("nan"))
-        picks = [strategy for strategy in STRATEGIES if run.recommendation.pick(strategy) == size.memory_mb]
         counts = size.invocations
         figures = (duration.mean, duration.p50, duration.p95, duration.p99, duration.stddev, low, high)
         writer.writerow(
@@ -37,7 +35,7 @@ def render(run: TuningRun, _style: Style) -> str:
                 size.memory_mb, size.status, size.basis, counts.warm, counts.cold, counts.failed,
                 *map(_figure, figures),
                 _figure(size.init_ms.mean if size.init_ms else None), _figure(size.max_memory_used_mb),
-                _figure(cost.per_million), " ".join(picks),
+                _figure(cost.per_million), " ".join(words.picks_of(run, size)),
                 "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
             ]
         )  # fmt: skip
