@@ -1,13 +1,15 @@
 """What in the data should make a reader careful, each with what would cure it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from powertune import text
 from powertune.aws_lambda.memory import MEMORY_HEADROOM
 from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import SizeProfile
 
 _FEW_RUNS = 5
 _NOISY_SPREAD = 0.25
+_PAYLOADS_NAMED = 3
 
 
 def doubts(
@@ -16,8 +18,12 @@ def doubts(
     *,
     calibrated: bool = True,
     cold_start_rate: float = 0.0,
+    missing_payloads: Mapping[int, Sequence[str]] = {},
 ) -> Iterator[RunWarning]:
-    """Yield warnings about the sizes as measured: a group of sizes with the same doubt gives one warning."""
+    """Yield warnings about the sizes as measured: a group of sizes with the same doubt gives one warning.
+
+    `missing_payloads` are names of weighted payloads without a run that counts, by memory size in MB.
+    """
     ok = [size for size in sizes if size.status == "ok"]
     if ok and not calibrated:
         yield RunWarning(
@@ -32,6 +38,7 @@ def doubts(
             "add cold starts to the recording, or leave out --cold-start-rate",
         )
     yield from _about_runs([size for size in ok if size.basis == "measured"])
+    yield from _about_payloads([size for size in ok if missing_payloads.get(size.memory_mb)], missing_payloads)
     unmeasured = [size for size in ok if size.basis in ("interpolated", "extrapolated")]
     if unmeasured:
         yield RunWarning(
@@ -76,6 +83,21 @@ def _about_runs(measured: Sequence[SizeProfile]) -> Iterator[RunWarning]:
             f"{_names(few)} recorded {'only once' if once else f'fewer than {_FEW_RUNS} times'}",
             "differences of a few per cent mean nothing; add runs",
             _only(few),
+        )
+
+
+def _about_payloads(
+    partial: Sequence[SizeProfile], missing_payloads: Mapping[int, Sequence[str]]
+) -> Iterator[RunWarning]:
+    if partial:
+        names = sorted({name for size in partial for name in missing_payloads[size.memory_mb]})
+        shown = ", ".join(repr(text.printable(name, limit=40)) for name in names[:_PAYLOADS_NAMED])
+        more = f" and {len(names) - _PAYLOADS_NAMED} more" if len(names) > _PAYLOADS_NAMED else ""
+        yield RunWarning(
+            "missing-payloads",
+            f"{_names(partial)} measured without a run of {shown}{more} that counts: figures are of the other payloads",
+            "do not compare them with sizes at which every payload ran; add runs with --samples",
+            _only(partial),
         )
 
 

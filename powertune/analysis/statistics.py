@@ -2,27 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from powertune.analysis.intervals import interval, mean_interval, spreads_ms
+from powertune.analysis.strata import Stratum, stratify, weights_of
 from powertune.aws_lambda.pricing import Rates, billed_duration_ms
 from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.size_profile import Basis, Cost, Counts, Distribution, InitTime, SizeProfile
 
-# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom (standard tables); beyond them 1.96 plus the
-# first term of its expansion in 1/degrees is right to 0.003.
-_T95 = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
-
 _PER_MILLION = 1_000_000
 _MEAN_ROUNDING_MS = 0.5
 """What rounding up to 1 ms adds to a mean on average, where only the mean was recorded."""
-
-
-def t95(degrees: int) -> float:
-    """Return the two-sided 95 % quantile of Student's t distribution with `degrees` >= 1 degrees of freedom."""
-    return _T95[degrees - 1] if degrees <= len(_T95) else 1.96 + 2.4 / degrees
 
 
 def summarise(durations_ms: Sequence[float]) -> Distribution:
@@ -40,12 +31,32 @@ def summarise(durations_ms: Sequence[float]) -> Distribution:
         return Distribution(mean, p50=mean)
     p50, p95, p99 = (float(value) for value in np.percentile(values, [50, 95, 99]))
     stddev = float(values.std(ddof=1))
-    return Distribution(mean, p50, p95, p99, stddev, _interval(mean, stddev, len(values)))
+    return Distribution(mean, p50, p95, p99, stddev, _plain_interval(mean, stddev, len(values)))
 
 
-def _interval(mean: float, stddev: float, count: int) -> tuple[float, float]:
-    half = t95(count - 1) * stddev / math.sqrt(count)
-    return max(0.0, mean - half), mean + half
+def _plain_interval(mean: float, stddev: float, count: int) -> tuple[float, float]:
+    return interval(mean, stddev / math.sqrt(count), count - 1)
+
+
+def weighted_percentiles(values: Sequence[float], weights: Sequence[float], ranks: Sequence[float]) -> list[float]:
+    """Return the percentiles of `values` at `ranks` (0 to 1), each value standing for its weight.
+
+    Values and weights are equally many; weights are at least 0 and their sum is positive. Equal weights give the
+    percentiles that are linear between order statistics, as numpy's: Akinshin, Weighted quantile estimators, 2023
+    (arXiv 2304.07265), type 7, in which Kish's effective number of values takes the place of their number.
+    """
+    import numpy as np  # noqa: PLC0415 - see summarise
+
+    pairs = np.array(sorted(zip(values, weights, strict=True)), dtype=np.float64)
+    shares = pairs[:, 1] / pairs[:, 1].sum()
+    reached = np.concatenate(([0.0], np.cumsum(shares)))
+    effective = 1 / float((shares**2).sum())
+    found = []
+    for rank in ranks:
+        # A percentile is the mean over a window as wide as one typical value, which moves from end to end with rank.
+        window = np.clip(reached * effective - rank * (effective - 1), 0.0, 1.0)
+        found.append(float(np.diff(window) @ pairs[:, 0] / (window[-1] - window[0])))
+    return found
 
 
 def profile_size(
@@ -55,11 +66,19 @@ def profile_size(
     *,
     rates: Rates,
     basis: Basis = "measured",
+    payload_weights: Mapping[str, float] = {},
+    trim: float = 0.0,
 ) -> SizeProfile:
     """Return what the runs and recorded summaries of one memory size say about it.
 
     Warm runs count; where only cold ones were seen their handler time stands in, which excludes init. Failed runs are
     counted and give no duration. A size at which nothing succeeded has the status of its most frequent failure.
+
+    With `payload_weights` for two payloads or more, durations and cost are those of the mixture in which each payload
+    that ran has its weight, however often it ran. `trim` is the share of runs of each payload, 0 <= trim < 0.5, that is
+    dropped at either end by duration; the same runs are dropped from the cost, and none from counts, init and memory.
+    Runs that are known to share an execution environment widen the interval by what environments differ.
+    Raises ValueError for another `trim`.
     """
     succeeded = [invocation for invocation in invocations if invocation.status == "ok"]
     failed = [invocation for invocation in invocations if invocation.status != "ok"]
@@ -75,7 +94,8 @@ def profile_size(
 
     counted = warm or ([] if warm_aggregates else succeeded)
     counted_aggregates = warm_aggregates or ([] if warm else list(aggregates))
-    duration = _pooled(counted, counted_aggregates)
+    strata = stratify(counted, payload_weights, trim)
+    duration = _pooled(strata, counted_aggregates)
     started: list[Invocation | Aggregate] = [*succeeded, *aggregates]
     inits = [item.init_ms for item in started if item.init_ms is not None]
     init = _init_time(inits) if inits else None
@@ -86,8 +106,19 @@ def profile_size(
         duration_ms=duration,
         init_ms=init,
         max_memory_used_mb=max_memory_used_mb,
-        cost=expected_cost(memory_mb, _mean_billed_ms(counted, counted_aggregates), duration, init, rates),
+        cost=expected_cost(memory_mb, _mean_billed_ms(strata, counted_aggregates), duration, init, rates),
     )
+
+
+def missing_payloads(invocations: Sequence[Invocation], payload_weights: Mapping[str, float]) -> list[str]:
+    """Return the names of weighted payloads without a run that counts at a size, though others have some there.
+
+    Durations and cost at that size leave these payloads out, and do not compare with those at sizes where they ran.
+    """
+    succeeded = [invocation for invocation in invocations if invocation.status == "ok"]
+    counted = [invocation for invocation in succeeded if not invocation.cold] or succeeded
+    there = weights_of((invocation.payload for invocation in counted), payload_weights)
+    return [name for name in weights_of(payload_weights, payload_weights) if there and name not in there]
 
 
 def _init_time(inits_ms: Sequence[float]) -> InitTime:
@@ -104,18 +135,18 @@ def _failed_profile(
     return SizeProfile(memory_mb, status, reason, basis, counts, max_memory_used_mb=max_memory_used_mb)
 
 
-def _pooled(invocations: Sequence[Invocation], aggregates: Sequence[Aggregate]) -> Distribution:
+def _pooled(strata: Sequence[Stratum], aggregates: Sequence[Aggregate]) -> Distribution:
     """Return the distribution of runs and summaries together.
 
     A single summary keeps its recorded percentiles; of several only the mean and the spread can be pooled.
     """
     if not aggregates:
-        return summarise([invocation.duration_ms for invocation in invocations])
+        return _distribution(strata)
     parts = [_as_distribution(aggregate) for aggregate in aggregates]
     counts = [aggregate.count for aggregate in aggregates]
-    if invocations:
-        parts.append(summarise([invocation.duration_ms for invocation in invocations]))
-        counts.append(len(invocations))
+    if strata:
+        parts.append(_distribution(strata))
+        counts.append(_kept_count(strata))
     if len(parts) == 1:
         return parts[0]
     total = sum(counts)
@@ -127,23 +158,49 @@ def _pooled(invocations: Sequence[Invocation], aggregates: Sequence[Aggregate]) 
         for part, count in zip(parts, counts, strict=True)
     )
     stddev = math.sqrt(squares / (total - 1))
-    return Distribution(mean, stddev=stddev, ci95=_interval(mean, stddev, total))
+    return Distribution(mean, stddev=stddev, ci95=_plain_interval(mean, stddev, total))
+
+
+def _distribution(strata: Sequence[Stratum]) -> Distribution:
+    """Return the distribution of the mixture of `strata`, which is that of their runs where there is one."""
+    parts = [summarise([run.duration_ms for run in stratum.kept]) for stratum in strata]
+    if len(strata) == 1:
+        return replace(parts[0], ci95=mean_interval(parts[0].mean, strata))
+    mean = math.fsum(stratum.share * part.mean for stratum, part in zip(strata, parts, strict=True))
+    durations = [run.duration_ms for stratum in strata for run in stratum.kept]
+    weights = [stratum.share / len(stratum.kept) for stratum in strata for _ in stratum.kept]
+    p50, p95, p99 = weighted_percentiles(durations, weights, [0.5, 0.95, 0.99])
+    spreads = spreads_ms([part.stddev for part in parts], strata)
+    if spreads is None:
+        return Distribution(mean, p50, p95, p99)
+    squares = (
+        stratum.share * (spread**2 + (part.mean - mean) ** 2)
+        for stratum, spread, part in zip(strata, spreads, parts, strict=True)
+    )
+    return Distribution(mean, p50, p95, p99, math.sqrt(math.fsum(squares)), mean_interval(mean, strata))
+
+
+def _kept_count(strata: Sequence[Stratum]) -> int:
+    return sum(len(stratum.kept) for stratum in strata)
 
 
 def _as_distribution(aggregate: Aggregate) -> Distribution:
     known_spread = aggregate.stddev_ms is not None and aggregate.count > 1
-    interval = _interval(aggregate.mean_ms, aggregate.stddev_ms or 0.0, aggregate.count) if known_spread else None
+    ci95 = _plain_interval(aggregate.mean_ms, aggregate.stddev_ms or 0.0, aggregate.count) if known_spread else None
     return Distribution(
-        aggregate.mean_ms, aggregate.p50_ms, aggregate.p95_ms, aggregate.p99_ms, aggregate.stddev_ms, interval
+        aggregate.mean_ms, aggregate.p50_ms, aggregate.p95_ms, aggregate.p99_ms, aggregate.stddev_ms, ci95
     )
 
 
-def _mean_billed_ms(invocations: Sequence[Invocation], aggregates: Sequence[Aggregate]) -> float:
-    billed = [(_handler_billed_ms(invocation), 1) for invocation in invocations]
+def _mean_billed_ms(strata: Sequence[Stratum], aggregates: Sequence[Aggregate]) -> float:
+    billed: list[tuple[float, float]] = []
+    for stratum in strata:
+        weight = stratum.share * _kept_count(strata) / len(stratum.kept)
+        billed += [(_handler_billed_ms(run), weight) for run in stratum.kept]
     for item in aggregates:
         rounding = _MEAN_ROUNDING_MS if item.count > 1 else billed_duration_ms(item.mean_ms) - item.mean_ms
         billed.append((max(1.0, item.mean_ms + rounding), item.count))
-    return math.fsum(value * count for value, count in billed) / sum(count for _, count in billed)
+    return math.fsum(value * weight for value, weight in billed) / math.fsum(weight for _, weight in billed)
 
 
 def _handler_billed_ms(invocation: Invocation) -> float:
@@ -188,8 +245,8 @@ def expected_cost(
         mean_billed_ms += rates.cold_start_rate * init.mean
     per_ms = float(rates.per_ms(memory_mb))
     per_invocation = float(rates.bill(memory_mb, mean_billed_ms))
-    interval = None
+    ci95 = None
     if duration.ci95:
         low, high = ((per_invocation + per_ms * (bound - duration.mean)) * _PER_MILLION for bound in duration.ci95)
-        interval = (max(0.0, low), high)
-    return Cost(per_invocation, per_invocation * _PER_MILLION, interval, rates.prices.currency)
+        ci95 = (max(0.0, low), high)
+    return Cost(per_invocation, per_invocation * _PER_MILLION, ci95, rates.prices.currency)

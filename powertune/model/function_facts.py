@@ -12,3 +12,5 @@ class FunctionFacts:
     architecture: str | None = None
     region: str | None = None
     current_memory_mb: int | None = None
+    ephemeral_storage_mb: int | None = None
+    """Size of /tmp. Not in the run file, whose `choice` has the size that was charged."""

@@ -29,6 +29,8 @@ class Invocation:
     status: Status = "ok"
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further columns of a recording, kept as they were."""
+    environment: str | None = None
+    """Name of the execution environment (its log stream) that ran it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,8 @@ def _invocation_to_dict(invocation: Invocation) -> dict[str, Any]:
     }
     if invocation.extra:
         document["extra"] = dict(invocation.extra)
+    if invocation.environment is not None:
+        document["environment"] = invocation.environment
     return document
 
 
@@ -255,6 +257,7 @@ def _read_invocation(node: "_Node") -> Invocation:
         status=node.get_optional("status", _Node.choice(STATUSES))
         or ("failed" if node.get_optional("error", _Node.text) else "ok"),
         extra={key: str(value) for key, value in extra.mapping().items()} if extra else {},
+        environment=node.get_optional("environment", _Node.text),
     )
 
 

@@ -55,3 +55,9 @@ class SourceFacts:
     details: Mapping[str, object] = field(default_factory=dict)
     """For the `source` object of the run file: where and how, never payloads or secrets."""
     warnings: Sequence[RunWarning] = ()
+    unavailable: Mapping[int, str] = field(default_factory=dict)
+    """Memory sizes in MB that turned out not to be offered, each with the reason."""
+    payload_weights: Mapping[str, float] = field(default_factory=dict)
+    """Share of production's calls that each payload stands for, by `Invocation.payload`; empty if all count alike."""
+    environments: Mapping[str, str] = field(default_factory=dict)
+    """Execution environment by request id, for runs whose environment became known only afterwards."""

@@ -12,7 +12,7 @@ from random import Random
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from powertune.analysis.duration_model import predict_duration_ms
@@ -48,12 +48,6 @@ from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import BASES, Cost, Counts, Distribution, InitTime, SizeProfile
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 from powertune.text import money, printable
-
-# The same examples on every machine and in every run, however slow the machine.
-settings.register_profile(
-    "repeatable", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("repeatable")
 
 memory_sizes = st.integers(128, 10_240)
 

@@ -82,3 +82,13 @@ def test_many_sizes_are_not_all_named() -> None:
     (warning,) = doubts([size(memory_mb, warm=2) for memory_mb in range(128, 128 + 64 * 9, 64)], None)
     assert warning.message.startswith("128, 192, 256, 320, 384, 448 MB and 3 more sizes were")
     assert warning.memory_mb is None
+
+
+def test_payloads_that_never_ran_at_a_size_are_told() -> None:
+    sizes = [size(128), size(256), size(512)]
+    (one,) = doubts(sizes, None, missing_payloads={256: ["large"], 512: []})
+    assert (one.code, one.memory_mb) == ("missing-payloads", 256)
+    assert one.message.startswith("256 MB was measured without a run of 'large' that counts")
+    (both,) = doubts(sizes, None, missing_payloads={128: ["d", "c"], 256: ["e", "a", "b\n"], 1024: ["z"]})
+    assert both.message.startswith("128, 256 MB were measured without a run of 'a', 'b', 'c' and 2 more that counts")
+    assert both.memory_mb is None

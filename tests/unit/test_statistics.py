@@ -2,12 +2,20 @@
 
 import math
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from powertune.analysis.statistics import profile_prediction, profile_size, summarise, t95
+from powertune.analysis.intervals import t95
+from powertune.analysis.statistics import (
+    missing_payloads,
+    profile_prediction,
+    profile_size,
+    summarise,
+    weighted_percentiles,
+)
 from powertune.aws_lambda.pricing import Rates, find_prices, rates_for
 from powertune.model.invocation import Aggregate, Invocation, Status
 from powertune.model.size_profile import Cost, Counts, Distribution, InitTime, SizeProfile
@@ -102,6 +110,13 @@ def test_quantiles_only_fall_with_more_samples() -> None:
     quantiles = [t95(degrees) for degrees in range(1, 200)]
     assert quantiles == sorted(quantiles, reverse=True)
     assert len(set(quantiles)) == len(quantiles)
+
+
+def test_a_quantile_of_part_of_a_degree_lies_between_its_neighbours() -> None:
+    assert t95(1.5) == pytest.approx((12.706 + 4.303) / 2)
+    assert t95(29.5) == pytest.approx((2.045 + 2.042) / 2)
+    quantiles = [t95(degrees / 10) for degrees in range(10, 400)]
+    assert quantiles == sorted(quantiles, reverse=True)
 
 
 # Profiles of runs.
@@ -199,6 +214,232 @@ def test_the_order_of_runs_does_not_matter() -> None:
     forwards, backwards = profile(*runs), profile(*runs[::-1])
     assert duration_of(forwards) == duration_of(backwards)
     assert cost_of(forwards).per_million == pytest.approx(cost_of(backwards).per_million, rel=1e-14)
+
+
+# Execution environments.
+
+
+def runs_by_host(**durations_ms: Sequence[float]) -> list[Invocation]:
+    return [
+        Invocation(1024, duration_ms, environment=host)
+        for host, values in durations_ms.items()
+        for duration_ms in values
+    ]
+
+
+def half_width_ms(runs: Iterable[Invocation]) -> float:
+    duration = duration_of(profile(*runs))
+    assert duration.ci95 is not None
+    return duration.ci95[1] - duration.mean
+
+
+def unknown(runs: Iterable[Invocation]) -> list[Invocation]:
+    return [replace(run, environment=None) for run in runs]
+
+
+def test_runs_that_share_a_host_tell_no_more_than_the_host() -> None:
+    runs = runs_by_host(a=[88, 92], b=[98, 102], c=[108, 112])
+    # Between hosts 2 x (10² + 0 + 10²) of 2 degrees: 200 is the variance of a run as far as the mean is concerned.
+    assert half_width_ms(runs) == pytest.approx(4.303 * math.sqrt(200 / 6))
+    assert half_width_ms(unknown(runs)) == pytest.approx(2.571 * math.sqrt(424 / 5 / 6))
+
+
+def test_the_interval_alone_knows_of_environments() -> None:
+    runs = runs_by_host(a=[88, 92], b=[98, 102], c=[108, 112])
+    assert replace(duration_of(profile(*runs)), ci95=None) == replace(duration_of(profile(*unknown(runs))), ci95=None)
+
+
+def test_hosts_that_hardly_differ_cost_few_degrees_of_freedom() -> None:
+    runs = runs_by_host(a=[97.5, 97.5, 100.5, 100.5], b=[98.5, 98.5, 101.5, 101.5], c=[99.5, 99.5, 102.5, 102.5])
+    # Between hosts 8 of 2 degrees, within 27 of 9, in all 35 of 11: the effect is 4 / (35 / 11).
+    degrees = 12 / (4 / (35 / 11)) ** 2 - 1
+    assert 6 < degrees < 7
+    assert half_width_ms(runs) == pytest.approx((2.447 + (degrees - 6) * (2.365 - 2.447)) * math.sqrt(4 / 12))
+
+
+def test_hosts_that_do_not_differ_leave_the_interval_alone() -> None:
+    runs = runs_by_host(a=[98, 102], b=[99, 101], c=[97, 103])
+    assert profile(*runs) == profile(*unknown(runs))
+
+
+def test_a_host_that_ran_most_of_the_runs_counts_for_most() -> None:
+    runs = runs_by_host(a=[97, 99, 99, 101], b=[101, 103])
+    # Between hosts 12 of 1 degree, within 10 of 4; a host has (6 - 20 / 6) / 1 runs, an average run 20 / 6 beside it.
+    between = (12 - 2.5) / (6 - 20 / 6)
+    assert half_width_ms(runs) == pytest.approx(12.706 * math.sqrt((2.5 + between * 20 / 6) / 6))
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        {"a": [90], "b": [100], "c": [110], "d": [120]},  # one run each: independent as they are
+        {"a": [90, 100, 110, 120]},  # nothing to compare the host with
+        {"a": [90, 100], "b": [110], "c": [120]},  # one repeat does not tell what a host repeats
+    ],
+)
+def test_environments_that_cannot_be_told_apart_from_chance_leave_the_interval_alone(
+    hosts: dict[str, list[float]],
+) -> None:
+    runs = runs_by_host(**hosts)
+    assert profile(*runs) == profile(*unknown(runs))
+
+
+def test_runs_of_unknown_environment_widen_as_the_known_ones() -> None:
+    known = runs_by_host(a=[88, 92], b=[98, 102], c=[108, 112])
+    others = unknown(runs_by_host(a=[88, 92], b=[98, 102], c=[108, 112]))
+    effect = 200 / (424 / 5)
+    assert 12 / effect**2 - 1 < 2  # so that the 2 degrees of three hosts are left
+    assert half_width_ms([*known, *others]) == pytest.approx(4.303 * math.sqrt(effect * 848 / 11 / 12))
+
+
+def test_equal_durations_have_an_interval_without_width_on_any_hosts() -> None:
+    assert half_width_ms(runs_by_host(a=[7, 7], b=[7, 7], c=[7, 7])) == 0
+    assert half_width_ms(runs_by_host(a=[0, 0], b=[0, 0], c=[0, 0])) == 0
+
+
+# Weighted payloads.
+
+
+def runs_of(**durations_ms: Sequence[float]) -> list[Invocation]:
+    return [
+        Invocation(1024, duration_ms, payload=payload)
+        for payload, values in durations_ms.items()
+        for duration_ms in values
+    ]
+
+
+def mixture(runs: Sequence[Invocation], weights: Mapping[str, float], trim: float = 0.0) -> SizeProfile:
+    return profile_size(1024, runs, rates=RATES, payload_weights=weights, trim=trim)
+
+
+def test_payloads_count_by_their_weights_and_not_by_their_runs() -> None:
+    size = mixture(runs_of(small=[10, 12], large=[100, 110, 120]), {"small": 3, "large": 1})
+    duration = duration_of(size)
+    assert duration.mean == pytest.approx(0.75 * 11 + 0.25 * 110)
+    assert duration.stddev == pytest.approx(math.sqrt(0.75 * (2 + 24.75**2) + 0.25 * (100 + 74.25**2)))
+    small, large = 0.75**2 * 2 / 2, 0.25**2 * 100 / 3
+    degrees = (small + large) ** 2 / (small**2 / 1 + large**2 / 2)
+    assert 2 < degrees < 3
+    half_ms = (4.303 + (degrees - 2) * (3.182 - 4.303)) * math.sqrt(small + large)
+    assert duration.ci95 == pytest.approx((35.75 - half_ms, 35.75 + half_ms))
+    assert size.invocations == Counts(warm=5)
+    assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(35.75))
+
+
+def test_weighted_percentiles_are_means_over_a_window_as_wide_as_a_typical_value() -> None:
+    # Shares 36, 36, 8, 8, 8 of 96 are worth 96 / 29 values. The window at one half starts at (96 / 29 - 1) / 2 of them
+    # and is one wide; the first value ends at 36 / 29.
+    first = 36 / 29 - (96 / 29 - 1) / 2
+    (middle,) = weighted_percentiles([100, 10, 120, 12, 110], [8, 36, 8, 36, 8], [0.5])
+    assert middle == pytest.approx(first * 10 + (1 - first) * 12)
+    assert weighted_percentiles([3, 1, 2], [1, 5, 1], [0.0, 1.0]) != [1, 3]  # a value is less than a typical one
+    assert weighted_percentiles([7, 1, 9], [1, 0, 0], [0.0, 0.5, 1.0]) == [7, 7, 7]
+
+
+def test_percentiles_of_a_mixture_are_weighted() -> None:
+    duration = duration_of(mixture(runs_of(small=[10, 12], large=[100, 110, 120]), {"small": 3, "large": 1}))
+    expected = weighted_percentiles([10, 12, 100, 110, 120], [36, 36, 8, 8, 8], [0.5, 0.95, 0.99])
+    assert [duration.p50, duration.p95, duration.p99] == pytest.approx(expected)
+
+
+def test_a_payload_that_ran_once_spreads_like_the_others_in_proportion() -> None:
+    duration = duration_of(mixture(runs_of(small=[10, 12], large=[110]), {"small": 1, "large": 1}))
+    small, large = 0.5**2 * 2 / 2, 0.5**2 * 200  # the variance of ten times as long a run is a hundred times as large
+    degrees = (small + large) ** 2 / (small**2 + large**2)
+    half_ms = (12.706 + (degrees - 1) * (4.303 - 12.706)) * math.sqrt(small + large)
+    assert duration.ci95 == pytest.approx((0, 60.5 + half_ms))
+    assert duration.stddev == pytest.approx(math.sqrt(0.5 * 2 + 0.5 * 200 + 49.5**2))
+
+
+def test_payloads_that_all_ran_once_have_a_mean_and_no_spread() -> None:
+    duration = duration_of(mixture(runs_of(small=[10], large=[110]), {"small": 3, "large": 1}))
+    assert (duration.mean, duration.stddev, duration.ci95) == (35, None, None)
+
+
+def test_a_payload_without_runs_leaves_its_weight_to_the_others() -> None:
+    weights = {"small": 2, "large": 2, "huge": 6}
+    assert duration_of(mixture(runs_of(small=[10, 12], large=[100, 110]), weights)).mean == 58
+    alone = duration_of(mixture(runs_of(small=[10, 12], other=[1000]), weights))
+    assert alone == summarise([10, 12])
+
+
+@pytest.mark.parametrize("weights", [{}, {"small": 1}, {"small": 1, "large": 0}, {"elsewhere": 1, "nowhere": 1}])
+def test_weights_that_weigh_nothing_against_each_other_change_nothing(weights: dict[str, float]) -> None:
+    runs = runs_of(small=[10, 12], large=[110])
+    assert mixture(runs, weights) == mixture(runs, {})
+
+
+def test_hosts_widen_the_interval_of_a_mixture_too() -> None:
+    slow = {"a": 0.9, "b": 1.0, "c": 1.1}
+    runs = [
+        Invocation(1024, base_ms * share * factor, payload=payload, environment=host)
+        for payload, base_ms in (("small", 10), ("large", 100))
+        for host, share in slow.items()
+        for factor in (0.99, 1.01)
+    ]
+    weights = {"small": 0.9, "large": 0.1}
+    low, high = duration_of(mixture(runs, weights)).ci95 or (0.0, 0.0)
+    # Hosts are slower for both payloads alike: it is as if three means of 0.9, 1 and 1.1 times 19 ms were known.
+    assert (high - low) / 2 == pytest.approx(4.303 * 1.9 / math.sqrt(3), rel=0.01)
+    assert duration_of(mixture(unknown(runs), weights)).mean == pytest.approx((low + high) / 2)
+
+
+def test_weighted_payloads_without_a_run_that_counts_are_named() -> None:
+    weights = {"small": 1, "large": 1, "huge": 2, "never": 0}
+    failed = Invocation(1024, 5.0, payload="huge", status="failed")
+    cold = Invocation(1024, 5.0, payload="large", cold=True)
+    runs = runs_of(small=[10])
+    assert missing_payloads([*runs, cold, failed], weights) == ["huge", "large"]
+    assert missing_payloads([*runs_of(small=[10], large=[20]), failed], weights) == ["huge"]
+    assert missing_payloads([cold, failed], weights) == ["huge", "small"]
+
+
+def test_no_payload_is_missing_where_none_has_a_run_or_a_rival() -> None:
+    assert missing_payloads(runs_of(other=[10]), {"small": 1, "large": 1}) == []
+    assert missing_payloads(runs_of(small=[10]), {"small": 1}) == []
+    assert missing_payloads(runs_of(small=[10], large=[10]), {"small": 1, "large": 1}) == []
+
+
+# Trimming.
+
+
+def test_trimming_drops_the_same_runs_from_duration_and_cost() -> None:
+    runs = [run(duration_ms) for duration_ms in range(2, 10)]
+    size = mixture([run(1.0, billed_ms=2.0, used_mb=90), *runs, run(1000.0, init_ms=None)], {}, trim=0.1)
+    duration = duration_of(size)
+    assert duration.mean == 5.5
+    assert duration.stddev == pytest.approx(math.sqrt(6))
+    assert duration.p50 == 5.5
+    assert size.invocations == Counts(warm=10)
+    assert size.max_memory_used_mb == 90
+    assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(5.5))
+
+
+def test_the_interval_of_a_trimmed_mean_draws_the_dropped_runs_in() -> None:
+    duration = duration_of(mixture([run(duration_ms) for duration_ms in range(1, 11)], {}, trim=0.1))
+    # 2, 2, 3 ... 8, 9, 9 have squares of 66.5 around 5.5; 10 runs of which 8 are left have 7 degrees of freedom.
+    half_ms = 2.365 * math.sqrt(66.5 / 9 * 10) / 8
+    assert duration.ci95 == pytest.approx((5.5 - half_ms, 5.5 + half_ms))
+
+
+def test_as_many_runs_are_dropped_at_each_end_as_are_whole_in_the_share() -> None:
+    runs = [run(duration_ms) for duration_ms in (1, 2, 3, 4, 500)]
+    assert duration_of(mixture(runs, {}, trim=0.19)).mean == 102
+    assert duration_of(mixture(runs, {}, trim=0.2)).mean == 3
+    assert duration_of(mixture(runs, {}, trim=0.49)) == Distribution(3.0, p50=3.0)
+    assert duration_of(mixture(runs[:2], {}, trim=0.49)).mean == 1.5
+
+
+@pytest.mark.parametrize("weights", [{}, {"small": 1, "large": 1}])
+def test_each_payload_is_trimmed_by_itself(weights: dict[str, float]) -> None:
+    runs = runs_of(small=[1, 10, 10, 10, 30], large=[100, 200, 200, 200, 900])
+    assert duration_of(mixture(runs, weights, trim=0.2)).mean == pytest.approx(105)
+
+
+@pytest.mark.parametrize("trim", [-0.1, 0.5, 1.0, math.nan])
+def test_a_share_that_leaves_nothing_cannot_be_trimmed(trim: float) -> None:
+    with pytest.raises(ValueError, match="no share to trim"):
+        mixture([run(1.0)], {}, trim=trim)
 
 
 # Failures.
