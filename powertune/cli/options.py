@@ -75,8 +75,15 @@ class Pricing:
         typer.Option(min=0, metavar="N", help="The account's monthly GB-seconds, for tiers.", rich_help_panel=_PRICES),
     ] = None
     ephemeral_storage: Annotated[
-        int, typer.Option(min=512, max=10_240, metavar="MB", help="Size of /tmp.", rich_help_panel=_PRICES)
-    ] = 512
+        int | None,
+        typer.Option(
+            min=512,
+            max=10_240,
+            metavar="MB",
+            help="Size of /tmp. [default: the function's where known, else 512]",
+            rich_help_panel=_PRICES,
+        ),
+    ] = None
     cold_start_rate: Annotated[
         float,
         typer.Option(
@@ -132,7 +139,13 @@ class Delivery:
 
     format_name: Annotated[
         str,
-        typer.Option("-f", "--format", metavar="FORMAT", help="table, json, csv or markdown.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            "-f",
+            "--format",
+            metavar="FORMAT",
+            help="table, json, csv, markdown, alpt or alpt-url.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = "table"
     output: Annotated[
         list[str] | None,

@@ -25,7 +25,14 @@ class Style:
 Renderer = Callable[["TuningRun", Style], str]
 
 # Format to its module; loaded when used, because a table takes rich and JSON takes nothing.
-_MODULES = {"table": "table", "json": "json_format", "csv": "csv_format", "markdown": "markdown"}
+_MODULES = {
+    "table": "table",
+    "json": "json_format",
+    "csv": "csv_format",
+    "markdown": "markdown",
+    "alpt": "alpt",
+    "alpt-url": "alpt_url",
+}
 _SUFFIXES = {".txt": "table", ".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
 
 FORMATS = tuple(_MODULES)

@@ -28,32 +28,42 @@ def read_payload(spec: str) -> str:
     """
     if spec.startswith("@"):
         return _checked(_read_sample(spec[1:]), spec)
-    if spec == "-":
-        return _checked(
-            _decode(sys.stdin.buffer.read(MAX_PAYLOAD_BYTES + 1), "from standard input"), "from standard input"
-        )
-    if spec.lstrip()[:1] in ("{", "[", '"'):
-        return _checked(spec, "given inline")
+    near = text.nearest(spec, sample_names()).replace("did you mean ", "did you mean the sample @")
     try:
-        content = _read_file(Path(spec), spec)
+        content = read_text(spec, noun="payload", hint=near or _FORMS)
     except BadInputError:
-        if _problem(spec) is None:  # a bare number, true, null: after files, which may have such names
+        if json_problem(spec) is None:  # a bare number, true, null: after files, which may have such names
             return spec
         raise
-    return _checked(content, spec)
+    return _checked(content, _origin(spec))
 
 
-def _read_file(path: Path, shown: str) -> str:
+def read_text(spec: str, *, noun: str, hint: str) -> str:
+    """Return the text that `spec` stands for: a path, `-` for standard input, or what itself begins as JSON does.
+
+    `noun` is what messages call it, `hint` the way out where there is no such file. Raises BadInputError where it
+    cannot be read, or is larger than the 6 MB of a payload.
+    """
+    if spec == "-":
+        return _decode(sys.stdin.buffer.read(MAX_PAYLOAD_BYTES + 1), noun, _origin(spec))
+    if _is_inline(spec):
+        return spec
     try:
-        with path.open("rb") as stream:
-            return _decode(stream.read(MAX_PAYLOAD_BYTES + 1), shown)
+        with Path(spec).open("rb") as stream:
+            return _decode(stream.read(MAX_PAYLOAD_BYTES + 1), noun, spec)
     except FileNotFoundError:
-        near = text.nearest(shown, sample_names())
-        hint = near.replace("did you mean ", "did you mean the sample @") if near else _FORMS
-        raise BadInputError(f"there is no payload file {_short(shown)}", hint=hint) from None
+        raise BadInputError(f"there is no {noun} file {_short(spec)}", hint=hint) from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise BadInputError(f"the payload {_short(shown)} cannot be read: {why}", hint=_FORMS) from error
+        raise BadInputError(f"the {noun} {_short(spec)} cannot be read: {why}", hint=hint) from error
+
+
+def _is_inline(spec: str) -> bool:
+    return spec.lstrip()[:1] in ("{", "[", '"')
+
+
+def _origin(spec: str) -> str:
+    return "from standard input" if spec == "-" else "given inline" if _is_inline(spec) else spec
 
 
 def _short(shown: str) -> str:
@@ -72,28 +82,33 @@ def _read_sample(name: str) -> str:
     return (_sample_folder() / f"{name}.json").read_text(encoding="utf-8")
 
 
-def _decode(data: bytes, shown: str) -> str:
+def _decode(data: bytes, noun: str, shown: str) -> str:
     if len(data) > MAX_PAYLOAD_BYTES:
-        raise _too_large(shown)
+        raise _too_large(noun, shown)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadInputError(f"the payload {_short(shown)} is not UTF-8 text", hint="save it as JSON in UTF-8") from None
+        raise BadInputError(f"the {noun} {_short(shown)} is not UTF-8 text", hint="save it as JSON in UTF-8") from None
 
 
 def _checked(payload: str, shown: str) -> str:
-    if len(payload.encode("utf-8", "surrogatepass")) > MAX_PAYLOAD_BYTES:
-        raise _too_large(shown)
-    problem = _problem(payload)
+    check_size(payload, "payload", shown)
+    problem = json_problem(payload)
     if problem is not None:
         raise BadInputError(f"the payload {_short(shown)} is not JSON{problem}", hint=_FORMS)
     return payload
 
 
-def _problem(payload: str) -> str | None:
+def check_size(content: str, noun: str, shown: str) -> None:
+    """Raise BadInputError if a text is larger than a payload may be, which is 6 MB."""
+    if len(content.encode("utf-8", "surrogatepass")) > MAX_PAYLOAD_BYTES:
+        raise _too_large(noun, shown)
+
+
+def json_problem(content: str) -> str | None:
     """Return where a text fails to be JSON, as words that may be empty, or None if it is JSON."""
     try:
-        json.loads(payload, parse_constant=_refuse, parse_float=_finite)
+        json.loads(content, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
         return f" at line {error.lineno}, column {error.colno}"
     except (ValueError, RecursionError):
@@ -112,8 +127,8 @@ def _finite(number: str) -> float:
     return value
 
 
-def _too_large(shown: str) -> BadInputError:
+def _too_large(noun: str, shown: str) -> BadInputError:
     return BadInputError(
-        f"the payload {_short(shown)} is larger than the 6 MB that Lambda takes",
+        f"the {noun} {_short(shown)} is larger than the 6 MB that Lambda takes",
         hint="put the data in S3 and pass a reference, as the function would get it",
     )

@@ -101,7 +101,16 @@ def test_the_table_looks_as_it_did(run: str, style: str, update_golden: bool) ->
     check(f"{run}-{style}.txt", table, update=update_golden)
 
 
-@pytest.mark.parametrize(("format_name", "suffix"), [("json", "json"), ("csv", "csv"), ("markdown", "md")])
+@pytest.mark.parametrize(
+    ("format_name", "suffix"),
+    [
+        ("json", "json"),
+        ("csv", "csv"),
+        ("markdown", "md"),
+        ("alpt", "alpt.json"),
+        ("alpt-url", "alpt-url.txt"),
+    ],
+)
 @pytest.mark.parametrize("run", RUNS)
 def test_a_format_reads_as_it_did(run: str, format_name: str, suffix: str, update_golden: bool) -> None:  # noqa: FBT001 - a fixture
     check(f"{run}.{suffix}", steady(render(RUNS[run](), format_name)), update=update_golden)
