@@ -48,3 +48,15 @@ class FunctionFailedError(PowertuneError):
     """The function failed before any size could be measured."""
 
     exit_code = ExitCode.FUNCTION_FAILED
+
+
+class AwsError(PowertuneError):
+    """AWS refused, could not be reached, or holds the function in a state that cannot be tuned."""
+
+    exit_code = ExitCode.AWS
+
+
+class InterruptedRunError(PowertuneError):
+    """The user, or whoever ended the process, stopped the run; what it had changed was put back."""
+
+    exit_code = ExitCode.INTERRUPTED

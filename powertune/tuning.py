@@ -13,7 +13,7 @@ from powertune import __version__
 from powertune.analysis.doubts import doubts
 from powertune.analysis.duration_model import predict_duration_ms
 from powertune.analysis.recommendation import Choice, objection, recommend
-from powertune.analysis.statistics import profile_prediction, profile_size
+from powertune.analysis.statistics import missing_payloads, profile_prediction, profile_size
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
 from powertune.aws_lambda.pricing import (
     ARCHITECTURES,
@@ -60,6 +60,8 @@ class Options(TypedDict, total=False):
     gb_seconds_per_month: float
     ephemeral_storage_mb: int
     cold_start_rate: float
+    trim: float
+    """Share of the warm runs to leave out at each end, per payload."""
 
 
 def tune(
@@ -77,6 +79,8 @@ def tune(
     with source:
         facts = _facts(source)
         rates, function = _rates(facts, options)
+        if hasattr(source, "rates"):  # one that has to know what its runs cost
+            source.rates = rates
         choice = _choice(facts, options, function.current_memory_mb)
         current = [] if function.current_memory_mb is None else [function.current_memory_mb]
         offered = set(source.sizes)
@@ -87,9 +91,10 @@ def tune(
         plan = dict.fromkeys(measured, samples or facts.default_samples)
         invocations = tuple(source.measure(plan))
         facts = _facts(source)
+        invocations = _with_environments(invocations, facts)
     doubtful = any(warning.code in ("poor-anchor", "stretched-anchor") for warning in facts.warnings)
     choice = replace(choice, calibrated=facts.calibrated and not doubtful)
-    profiles = _profiles(measured, invocations, facts, rates)
+    profiles = _profiles(measured, invocations, facts, rates, trim=options.get("trim", 0.0))
     profiles |= {size: _predicted(size, profiles, rates) for size in asked if size not in profiles}
     shown = [_with_objection(profiles[size], choice) for size in asked]
     recommendation = recommend(shown, choice)
@@ -106,7 +111,11 @@ def tune(
         warnings=(
             *facts.warnings,
             *doubts(
-                shown, recommendation.memory_mb, calibrated=facts.calibrated, cold_start_rate=rates.cold_start_rate
+                shown,
+                recommendation.memory_mb,
+                calibrated=facts.calibrated,
+                cold_start_rate=rates.cold_start_rate,
+                missing_payloads=_missing_payloads(invocations, facts),
             ),
         ),
         invocations=invocations,
@@ -207,6 +216,11 @@ def _as_json(payload: object) -> str:
         ) from error
 
 
+def rates_for_source(source: Source, options: Options) -> Rates:
+    """Return what the runs of a source will be charged. Raises PowertuneError where a price is not known."""
+    return _rates(_facts(source), options)[0]
+
+
 def _facts(source: Source) -> SourceFacts:
     facts = getattr(source, "facts", None)
     return facts if isinstance(facts, SourceFacts) else SourceFacts()
@@ -229,7 +243,7 @@ def _rates(facts: SourceFacts, options: Options) -> tuple[Rates, FunctionFacts]:
     rates = rates_for(
         prices,
         gb_seconds_per_month=options.get("gb_seconds_per_month"),
-        ephemeral_storage_mb=options.get("ephemeral_storage_mb", FREE_STORAGE_MB),
+        ephemeral_storage_mb=options.get("ephemeral_storage_mb") or known.ephemeral_storage_mb or FREE_STORAGE_MB,
         cold_start_rate=options.get("cold_start_rate", 0.0),
     )
     function = FunctionFacts(
@@ -238,6 +252,7 @@ def _rates(facts: SourceFacts, options: Options) -> tuple[Rates, FunctionFacts]:
         prices.architecture,
         region,
         options.get("current_memory_mb") or known.current_memory_mb,
+        known.ephemeral_storage_mb,
     )
     return rates, function
 
@@ -296,7 +311,7 @@ def _choice_kept(choice: Choice, rates: Rates, options: Options) -> dict[str, fl
 
 
 def _profiles(
-    sizes: Iterable[int], invocations: Iterable[Invocation], facts: SourceFacts, rates: Rates
+    sizes: Iterable[int], invocations: Iterable[Invocation], facts: SourceFacts, rates: Rates, *, trim: float
 ) -> dict[int, SizeProfile]:
     runs: dict[int, list[Invocation]] = defaultdict(list)
     for invocation in invocations:
@@ -304,7 +319,38 @@ def _profiles(
     summaries: dict[int, list[Aggregate]] = defaultdict(list)
     for aggregate in facts.aggregates:
         summaries[aggregate.memory_mb].append(aggregate)
-    return {size: profile_size(size, runs[size], summaries[size], rates=rates, basis=facts.basis) for size in sizes}
+    return {
+        size: SizeProfile(size, "unavailable", facts.unavailable[size], facts.basis)
+        if size in facts.unavailable
+        else profile_size(
+            size,
+            runs[size],
+            summaries[size],
+            rates=rates,
+            basis=facts.basis,
+            payload_weights=facts.payload_weights,
+            trim=trim,
+        )
+        for size in sizes
+    }
+
+
+def _missing_payloads(invocations: Iterable[Invocation], facts: SourceFacts) -> dict[int, list[str]]:
+    """Return the payloads that have a weight but no run that counts, by memory size in MB."""
+    runs: dict[int, list[Invocation]] = defaultdict(list)
+    for invocation in invocations if facts.payload_weights else ():
+        runs[invocation.memory_mb].append(invocation)
+    return {size: missing_payloads(found, facts.payload_weights) for size, found in runs.items()}
+
+
+def _with_environments(invocations: tuple[Invocation, ...], facts: SourceFacts) -> tuple[Invocation, ...]:
+    """Return the runs with the environments that became known after they ended."""
+    if not facts.environments:
+        return invocations
+    return tuple(
+        replace(invocation, environment=invocation.environment or facts.environments.get(invocation.request_id or ""))
+        for invocation in invocations
+    )
 
 
 def _predicted(memory_mb: int, profiles: Mapping[int, SizeProfile], rates: Rates) -> SizeProfile:
@@ -337,12 +383,15 @@ def _prices_used(rates: Rates) -> PricesUsed:
 
 
 def _spent(invocations: Sequence[Invocation], rates: Rates) -> Spent:
-    """Return what the runs cost, failed ones included: they are billed, too."""
+    """Return what the runs cost, failed ones included: they are billed, too. What never ran costs nothing."""
+    ran = [invocation for invocation in invocations if invocation.status not in ("throttled", "unavailable")]
     bills = (
         rates.bill(
             invocation.memory_mb,
-            invocation.billed_ms or billed_duration_ms(invocation.duration_ms, invocation.init_ms or 0.0),
+            billed_duration_ms(invocation.duration_ms, invocation.init_ms or 0.0)
+            if invocation.billed_ms is None
+            else invocation.billed_ms,
         )
-        for invocation in invocations
+        for invocation in ran
     )
-    return Spent(len(invocations), float(sum(bills)))
+    return Spent(len(ran), float(sum(bills)))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from powertune import __version__
-from powertune.cli import dry_run, estimate, options, prices
+from powertune.cli import doctor, dry_run, estimate, options, policy, prices, restore, tune
 
 app = typer.Typer(
     name="powertune",
@@ -40,6 +40,10 @@ def _help(function: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
+app.command("tune", help=_help(tune.tune), epilog=tune.EXAMPLES)(options.command(tune.tune))
 app.command("dry-run", help=_help(dry_run.dry_run), epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
 app.command("estimate", help=_help(estimate.estimate), epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
 app.command("prices", help=_help(prices.prices), epilog=prices.EXAMPLES)(prices.prices)
+app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(restore.restore)
+app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(policy.policy)
+app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -1,0 +1,47 @@
+"""Ctrl-C and its like while a function is changed: the first stops and puts it back, the second quits at once."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from powertune.errors import ExitCode
+
+if TYPE_CHECKING:
+    from powertune.sources.aws.source import AwsSource
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def interruptible(source: "AwsSource") -> Iterator[None]:
+    """Let signals stop `source` in an orderly way. A signal that was ignored before stays ignored."""
+    count = 0
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        commands = source.by_hand()
+        if count > 1:
+            _say("Quitting. To put the function back: powertune restore, or by hand:", *commands)
+            os._exit(ExitCode.INTERRUPTED)
+        source.interrupt()
+        if commands:
+            _say("Stopping, and putting the function back. Ctrl-C again quits at once.")
+
+    previous: dict[signal.Signals, Any] = {
+        number: signal.signal(number, stop) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _say(*lines: str) -> None:
+    """Write to standard error past all buffers: a signal may come while one of them is being written."""
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # which live progress has hidden
+    os.write(2, (show_cursor + "\n" + "\n  ".join(lines) + "\n").encode())

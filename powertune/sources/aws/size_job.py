@@ -1,0 +1,225 @@
+"""What is left to run at one memory size: deals out runs, takes in what came of them, knows when it is enough."""
+
+import threading
+from dataclasses import dataclass
+
+from powertune.model.invocation import Invocation
+from powertune.sources.aws.invoker import Answer
+from powertune.sources.events import Event, Hand
+
+_ENOUGH_FAILURES = 3
+"""Runs that fail before any has succeeded, after which a size is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run that is to be made."""
+
+    event: Event
+    is_opener: bool
+    """Sent side by side with others, to open an environment: expected to be cold."""
+
+
+def most_runs(samples: int, openers: int, parallel: int) -> int:
+    """Return how many runs a size takes at most: environments that open unasked give cold runs for warm ones."""
+    return openers + samples + max(samples // 2, 2 * parallel) if samples else openers
+
+
+class SizeJob:
+    """The runs of one batch at one memory size. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        memory_mb: int,
+        samples: int,
+        *,
+        parallel: int,
+        openers: int,
+        versions: int,
+        cold_wanted: int = 0,
+        hand: Hand,
+        repeat_lost: bool = False,
+    ) -> None:
+        self.memory_mb = memory_mb
+        self.samples = samples
+        self.openers = openers
+        """Runs that open environments, over all `versions` of the size that are still to come."""
+        self._versions_left = versions
+        self._cold_wanted = cold_wanted
+        self.stopped: str | None = None
+        """Why no further run is made, where that is not because there are enough."""
+        self._parallel = parallel
+        self._hand = hand
+        self._repeat_lost = repeat_lost
+        self._most = most_runs(samples, openers, parallel)
+        self._lock = threading.Lock()
+        self._versions = max(1, versions)
+        self._openers_to_come = openers
+        self._openers_left = 0
+        self._issued = self._warming = 0
+        self._warm = self._cold = self._bad = self._used_up = 0
+        self._workers = 0
+        self._is_finished = False
+        self._unread: list[tuple[Task, Answer]] = []
+        self._never_run: list[Invocation] = []
+
+    @property
+    def cold_missing(self) -> int:
+        """How many of the cold starts asked for did not come about."""
+        return max(0, self._cold_wanted - self._cold)
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether the function ran at all."""
+        return bool(self._warm + self._cold + self._bad)
+
+    @property
+    def never_run(self) -> Invocation | None:
+        """A run that AWS refused, where it refused all."""
+        return self._never_run[0] if self._never_run and not self.has_runs else None
+
+    def finish(self) -> bool:
+        """Let the last thread go; return whether nobody works on this size any more, and nobody will. Once."""
+        with self._lock:
+            self._workers = max(0, self._workers - 1)
+            if self._workers or self._versions_left or self._is_finished:
+                return False
+            self._is_finished = True
+            return True
+
+    def begin_version(self, *, is_new: bool) -> int:
+        """Let threads work on a version, and return how many: enough to open its share of environments side by side."""
+        with self._lock:
+            openers = 0
+            if is_new:
+                openers = min(self._openers_to_come, -(-self.openers // self._versions))
+                self._openers_to_come -= openers
+                self._openers_left += openers
+                self._versions_left -= 1
+            workers = max(openers, min(self._parallel, self.samples))
+            self._workers += workers
+            return workers
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has all its versions."""
+        with self._lock:
+            return not self._versions_left
+
+    def cancel_versions(self, why: str) -> bool:
+        """Take note that no further version comes; return whether that finishes it."""
+        with self._lock:
+            self._versions_left = 0
+            if not self._issued:
+                self.stopped = self.stopped or why
+            if self._workers or self._is_finished:
+                return False
+            self._is_finished = True
+            return True
+
+    def come_back(self) -> int:
+        """Return how many threads are still needed in place of the last one, and count them in: 0 for enough."""
+        with self._lock:
+            missing = self.samples - self._warm - self._used_up
+            if self.stopped or missing <= 0 or self._issued >= self._most or self._versions_left:
+                return 0
+            needed = min(self._parallel, missing)
+            self._workers += needed - 1
+            return needed
+
+    def take(self) -> Task | None:
+        """Return the next run to make, or None where this thread is not needed any more."""
+        with self._lock:
+            if self.stopped or self._issued >= self._most:
+                return None
+            is_opener = self._openers_left > 0
+            if not is_opener and (
+                self._warm + self._used_up + self._warming >= self.samples or self._warming >= self._parallel
+            ):
+                return None
+            event = self._hand.deal()
+            if event is None:
+                self.stopped = "the payloads are used up"
+                return None
+            if is_opener:
+                self._openers_left -= 1
+            else:
+                self._warming += 1
+            self._issued += 1
+            return Task(event, is_opener)
+
+    def took(self, task: Task, answer: Answer) -> None:
+        """Take in what came of a run."""
+        with self._lock:
+            if not task.is_opener:
+                self._warming -= 1
+            if not answer.is_final:
+                self._unread.append((task, answer))
+                # Until the logs have been read it passes for what it was meant to be.
+                if not answer.is_lost and answer.function_error is None:
+                    self._warm += not task.is_opener
+                elif not (answer.is_lost and self._repeat_lost):
+                    self._used_up += not task.is_opener
+                return
+            self._count(task, answer.invocation)
+
+    def gave_up(self, task: Task, why: str) -> None:
+        """Take note that a run was not made, and that no further one shall be."""
+        with self._lock:
+            if not task.is_opener:
+                self._warming -= 1
+            self._issued -= 1
+            self.stopped = self.stopped or why
+
+    def take_unread(self) -> list[tuple[Task, Answer]]:
+        """Return the runs whose durations the logs have to tell, and count them as not made until `read` is called."""
+        with self._lock:
+            unread, self._unread = self._unread, []
+            for task, answer in unread:
+                if task.is_opener:
+                    continue
+                if not answer.is_lost and answer.function_error is None:
+                    self._warm -= 1
+                elif not (answer.is_lost and self._repeat_lost):
+                    self._used_up -= 1
+            return unread
+
+    def read(self, task: Task, answer: Answer, invocation: Invocation) -> None:
+        """Take in what the logs say of a run, or that they say nothing."""
+        with self._lock:
+            if answer.is_lost and self._repeat_lost and invocation.status != "ok":
+                self._bad += 1
+                return
+            self._count(task, invocation)
+
+    def leave(self) -> bool:
+        """Let a thread go, but for the last one: it is kept, and told so by True, to wrap up."""
+        with self._lock:
+            if self._workers == 1:
+                return True
+            self._workers -= 1
+            return False
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there are runs whose durations the logs have to tell."""
+        return bool(self._unread)
+
+    def _count(self, task: Task, invocation: Invocation) -> None:
+        if invocation.status in ("throttled", "unavailable"):
+            self._never_run.append(invocation)
+            self.stopped = self.stopped or invocation.error or invocation.status
+        elif invocation.status == "ok" and invocation.cold:
+            self._cold += 1
+            if not task.is_opener:
+                self._hand.take_back(task.event)
+        elif invocation.status == "ok":
+            self._warm += 1
+        else:
+            self._bad += 1
+            self._used_up += not task.is_opener
+            # A size that the function cannot run at is not paid for any longer than it takes to see that.
+            if not (self._warm + self._cold) and (
+                invocation.status == "out-of-memory" or self._bad >= max(_ENOUGH_FAILURES, self._parallel)
+            ):
+                self.stopped = self.stopped or invocation.error or invocation.status

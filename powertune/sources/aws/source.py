@@ -1,0 +1,495 @@
+"""A function on AWS as a source: each memory size a version of its own, measured while the next one is prepared."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+from powertune import text
+from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size
+from powertune.aws_lambda.pricing import Rates
+from powertune.errors import AwsError, InterruptedRunError, PowertuneError
+from powertune.model.invocation import Invocation
+from powertune.model.run_warning import RunWarning
+from powertune.model.source import SourceFacts
+from powertune.progress import NoProgress, Progress
+from powertune.sources.aws.changes import (
+    Changes,
+    DeployedMeanwhileError,
+    SizeRefusedError,
+    Version,
+    fingerprint,
+    marked_versions,
+)
+from powertune.sources.aws.journal import Journal, journals, new_run_id
+from powertune.sources.aws.measuring import Finished, Measuring, Pace, Processors
+from powertune.sources.aws.size_job import SizeJob, most_runs
+from powertune.sources.aws.spending import Spending, most_per_run
+from powertune.sources.aws.target import Target, connect, inspect
+from powertune.sources.events import Events, OneEvent
+
+DEFAULT_SIZES_MB = (128, 256, 512, 1024, 1769, 3008)
+DEFAULT_SAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do, before it does anything."""
+
+    target: Target
+    sizes_mb: tuple[int, ...]
+    samples: int
+    openers: int
+    """Runs per size that open environments side by side, and are expected to be cold."""
+    most_runs: int
+    """Invocations in all, at most."""
+    most_cost: float
+    """If each of them takes the function's whole timeout."""
+    currency: str
+
+
+class _Prepared:
+    """All versions are published, and `$LATEST` is back."""
+
+
+class _Interrupted:
+    """Somebody wants the run to stop."""
+
+
+class AwsSource:
+    """Re-invokes a function on AWS: publishes a version per memory size, measures them, and puts everything back.
+
+    `function` is a name, a part of an ARN or all of it, with or without a version or alias; `sizes` are in MB. Nothing
+    is changed before `measure` is called; on exit `$LATEST` has its memory again and the versions are gone.
+    `max_spend` is in the currency of the prices. Raises PowertuneError.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        *,
+        sizes: Sequence[int] | None = None,
+        payload: str = "{}",
+        events: Events | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        qualifier: str | None = None,
+        tune_latest: bool = False,
+        tenant_id: str | None = None,
+        pace: Pace | None = None,
+        max_spend: float | None = None,
+        allowed_errors: Sequence[str] = (),
+        repeat_lost: bool = False,
+        include_payloads: bool = False,
+        processors: Processors | None = None,
+        progress: Progress | None = None,
+        state_folder: Path | None = None,
+    ) -> None:
+        self.aws, self._named = connect(function, region=region, profile=profile)
+        self._asked_sizes = tuple(sorted({checked_size(size) for size in sizes or DEFAULT_SIZES_MB}))
+        self._events: Events = events or OneEvent(payload)
+        self._qualifier = qualifier
+        self._tune_latest = tune_latest
+        self._tenant_id = tenant_id
+        self._pace = pace or Pace()
+        self._max_spend = max_spend
+        self._allowed_errors = tuple(allowed_errors)
+        self._repeat_lost = repeat_lost
+        self._include_payloads = include_payloads
+        self._processors = processors or Processors()
+        self.progress: Progress = progress or NoProgress()
+        self._state_folder = state_folder
+        self._profile = profile
+        self.rates: Rates | None = None
+        """What runs cost; set by the tuning loop before it measures."""
+        self.keep_recording = False
+        """Whether the record of runs outlives a good end, for a caller that deletes it once the result is safe."""
+        self._run_id = new_run_id()
+        self._target: Target | None = None
+        self._session: _Session | None = None
+        self._preparing: threading.Thread | None = None
+        self._queue: SimpleQueue[Invocation | Finished | BaseException | _Prepared | _Interrupted] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._versions: dict[int, Version] = {}
+        self._unavailable: dict[int, str] = {}
+        self._environments: dict[str, str] = {}
+        self._stopped_early: dict[int, str] = {}
+        self._cold_missing: dict[int, int] = {}
+
+    # Before anything is changed
+
+    def inspect(self) -> Target:
+        """Read the function and refuse what cannot be tuned; changes nothing. Raises PowertuneError."""
+        if self._target is None:
+            target = inspect(
+                self.aws,
+                self._named,
+                qualifier=self._qualifier,
+                tune_latest=self._tune_latest,
+                tenant_id=self._tenant_id,
+            )
+            self._refuse_leftovers(target)
+            self._target = target
+        return self._target
+
+    def _refuse_leftovers(self, target: Target) -> None:
+        """Raise AwsError where another run has not put the function back: what it has now may not be its own."""
+        for journal in journals(self._state_folder):
+            if journal.entry.function_arn == target.arn:
+                if journal.is_running:
+                    raise AwsError(f"another powertune is tuning {target.name}", hint="wait until it is done")
+                raise AwsError(
+                    f"a run of {journal.entry.created_at} that was interrupted may have left {target.name} changed",
+                    hint=f"put it back first: powertune restore {target.name}",
+                )
+        marked = marked_versions(self.aws, target.arn)
+        if marked:
+            raise AwsError(
+                f"{target.name} has {text.count(len(marked), 'version')} of a powertune run that is under way elsewhere"
+                " or was killed",
+                hint=f"let it end; if it is dead, put the function back: powertune restore {target.name}",
+            )
+
+    def plan(self, rates: Rates, samples: int | None = None) -> Plan:
+        """Return what `measure` is going to do at all sizes. Raises PowertuneError."""
+        target = self.inspect()
+        asked = DEFAULT_SAMPLES if samples is None else samples
+        openers, count = self._openers_and_samples(asked)
+        most = most_runs(count, openers, self._pace.parallel)
+        self._events.check(most * len(self.sizes), asked)
+        return Plan(
+            target=target,
+            sizes_mb=tuple(self.sizes),
+            samples=count,
+            openers=openers,
+            most_runs=most * len(self.sizes),
+            most_cost=sum(most * most_per_run(rates, size, target.timeout_s) for size in self.sizes),
+            currency=rates.prices.currency,
+        )
+
+    def _openers_and_samples(self, asked: int) -> tuple[int, int]:
+        """Return how many runs open environments of a new version, and how many warm ones follow."""
+        if self._pace.only_cold:
+            return asked, 0
+        return max(self._pace.cold_starts, min(self._pace.parallel, asked)), asked
+
+    # The source
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The sizes that were asked for, and the function's own."""
+        current = [self._target.current_memory_mb] if self._target else []
+        return sorted({*self._asked_sizes, *current})
+
+    @property
+    def facts(self) -> SourceFacts:
+        """What is known of the function and of how it was measured."""
+        target = self.inspect()
+        measuring = self._session and self._session.measuring
+        return SourceFacts(
+            kind="aws",
+            default_samples=DEFAULT_SAMPLES,
+            function=target.facts,
+            details={
+                "run_id": self._run_id,
+                **target.details,
+                "durations_from_logs": measuring.from_logs if measuring else 0,
+                "throttled": measuring.throttles if measuring else 0,
+            },
+            warnings=(*target.warnings, *self._warnings()),
+            unavailable=dict(self._unavailable),
+            payload_weights=self._events.weights,
+            environments=dict(self._environments),
+        )
+
+    def __enter__(self) -> Self:
+        """Read the function; nothing is changed yet."""
+        self.inspect()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Put the function back, whatever happened, and see that it is. Raises AwsError where that fails."""
+        self._stopping.set()
+        if self._preparing is not None:
+            self._preparing.join()
+        try:
+            if self._session is not None:
+                self._session.measuring.close()
+                self._put_back(self._session, exc)
+        finally:
+            self.progress.end()
+        if self._session is None:
+            return
+        if exc is None and not self.keep_recording:
+            self._session.journal.forget_recording()
+        elif exc is not None and self._session.journal.has_recording:
+            path = text.printable(self._session.journal.recording_path)
+            self.progress.note(f"What was measured is kept: powertune estimate {path}")
+
+    def _put_back(self, session: "_Session", exc: BaseException | None) -> None:
+        """Restore and clean up, tell what was done, and drop the journal. Raises AwsError where something is left."""
+        changes, name = session.changes, self.inspect().name
+        problems: list[PowertuneError] = []
+        deleted: list[str] = []
+        with _collected(problems):
+            changes.put_back()
+        with _collected(problems):
+            deleted = changes.delete_versions()
+        if not problems:
+            session.journal.forget()
+            self.progress.note(
+                f"{name}: $LATEST has its {changes.memory_mb} MB again,"
+                f" {text.count(len(deleted), 'temporary version')} deleted"
+            )
+            return
+        problem = problems[0]
+        if isinstance(problem, DeployedMeanwhileError) and len(problems) == 1:
+            if not problem.memory_is_ours:  # whoever deployed has chosen the memory, too: nothing is left to do
+                session.journal.forget()
+            if isinstance(exc, DeployedMeanwhileError):
+                return  # it says the same
+            raise problem from exc
+        commands = "; ".join(changes.by_hand())
+        raise AwsError(
+            f"{name} could not be put back: {problem.message}",
+            hint=f"powertune restore {name} tries again (its journal is {session.journal.path}); by hand: {commands}",
+        ) from (exc or problem)
+
+    def forget_recording(self) -> None:
+        """Delete the record of runs: the result is safe elsewhere."""
+        if self._session is not None:
+            self._session.journal.forget_recording()
+
+    def interrupt(self) -> None:
+        """Stop measuring as soon as may be, from any thread or signal handler: `measure` then raises."""
+        self._queue.put(_Interrupted())
+
+    def by_hand(self) -> Sequence[str]:
+        """Return the commands that put the function back without powertune; none where nothing has been changed."""
+        return self._session.changes.by_hand() if self._session else ()
+
+    def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
+        """Run the function at each size and yield every run as it ends, cold and failed ones, too.
+
+        A count is the number of warm runs wanted. Raises PowertuneError for what all sizes share, and
+        InterruptedRunError.
+        """
+        session = self._session = self._session or self._begin()
+        jobs = [self._job(size, count, session.concurrency) for size, count in sorted(plan.items())]
+        self.progress.sizes({job.memory_mb: job.samples or job.openers for job in jobs}, session.currency)
+        new = [job for job in jobs if job.memory_mb not in self._versions]
+        for job in jobs:
+            if job not in new:
+                session.measuring.start(job, self._versions[job.memory_mb], is_new=False)
+        if new:
+            self._preparing = threading.Thread(target=self._prepare, args=(session, new), daemon=True)
+            self._preparing.start()
+        waiting_for = len(jobs) + bool(new)
+        while waiting_for:
+            item = self._queue.get()
+            if isinstance(item, Invocation):
+                session.journal.record(item)
+                yield item
+            elif isinstance(item, Finished):
+                waiting_for -= 1
+                yield from self._finished(item.job)
+            elif isinstance(item, _Prepared):
+                waiting_for -= 1
+            elif isinstance(item, _Interrupted):
+                raise InterruptedRunError("interrupted", hint="run it again to go on; it measures anew")
+            else:
+                raise item
+        self._environments.update(session.measuring.environments())
+
+    def _begin(self) -> "_Session":
+        """Write the journal, and get everything ready that needs no call to AWS."""
+        target = self.inspect()
+        if self.rates is None:
+            raise AssertionError("the tuning loop sets the rates")
+        concurrency = min(self._pace.max_concurrency, target.reserved_concurrency or self._pace.max_concurrency)
+        spending = Spending(self.rates, timeout_s=min(target.timeout_s, MAX_TIMEOUT_S), limit=self._max_spend)
+        changes = Changes.of(target, self.aws, run_id=self._run_id, sizes_mb=self.sizes, poll_s=self._pace.poll_s)
+        measuring = Measuring(
+            self.aws,
+            target,
+            pace=self._pace,
+            concurrency=concurrency,
+            spending=spending,
+            stopping=self._stopping,
+            sink=self._queue.put,
+            progress=self.progress,
+            processors=self._processors,
+            allowed_errors=self._allowed_errors,
+            include_payloads=self._include_payloads,
+        )
+        journal = Journal.begin(
+            run_id=self._run_id,
+            function_arn=target.arn,
+            region=target.region,
+            memory_mb=target.memory_mb,
+            sizes_mb=tuple(self.sizes),
+            deployed=fingerprint(target.config),
+            profile=self._profile,
+            folder=self._state_folder,
+        )
+        return _Session(journal, changes, measuring, spending, concurrency, self.rates.prices.currency)
+
+    def _job(self, memory_mb: int, asked: int, concurrency: int) -> SizeJob:
+        is_new = memory_mb not in self._versions
+        openers, samples = self._openers_and_samples(asked)
+        cold_wanted = asked if self._pace.only_cold else self._pace.cold_starts
+        return SizeJob(
+            memory_mb,
+            samples,
+            parallel=self._pace.parallel,
+            openers=openers if is_new else 0,
+            # More cold starts than can run at once need versions with fresh environments.
+            versions=max(1, -(-cold_wanted // concurrency)) if is_new else 0,
+            cold_wanted=cold_wanted if is_new else 0,
+            hand=self._events.hand(memory_mb, asked),
+            repeat_lost=self._repeat_lost,
+        )
+
+    def _finished(self, job: SizeJob) -> Iterator[Invocation]:
+        """Say how a size ended, and yield the row of one that AWS never ran."""
+        if job.never_run is not None:
+            yield job.never_run
+        elif job.stopped and not job.has_runs:
+            self._unavailable[job.memory_mb] = job.stopped
+        elif job.stopped:
+            self._stopped_early[job.memory_mb] = job.stopped
+        if job.cold_missing and not job.stopped:
+            self._cold_missing[job.memory_mb] = job.cold_missing
+        self.progress.state(job.memory_mb, text.printable(job.stopped or "done", limit=30), final=True)
+
+    # Preparing versions, in a thread of its own
+
+    def _prepare(self, session: "_Session", jobs: Sequence[SizeJob]) -> None:
+        """Publish a version of each size, hand each over as soon as it is there, and put `$LATEST` back after the last.
+
+        The function's own size comes first: it is published without changing anything, and from then on there is a
+        mark on the function that tells the memory to put back. The others follow from the smallest, which is likely
+        to take longest to measure.
+        """
+        own_mb = session.changes.memory_mb
+        ahead = deque(sorted(jobs, key=lambda job: (job.memory_mb != own_mb, job.memory_mb)))
+        postponed: set[int] = set()
+        try:
+            while ahead and not self._stopping.is_set():
+                job = ahead.popleft()
+                version = self._publish(session, job)
+                if version is None:
+                    continue
+                if not version.is_ours and ahead and job.memory_mb not in postponed:
+                    # An older version of the same content, whose environments may be production's: better to publish
+                    # one after the others, when the last version has another size.
+                    postponed.add(job.memory_mb)
+                    ahead.append(job)
+                    continue
+                self._versions[job.memory_mb] = version
+                session.measuring.start(job, version, is_new=True)
+                if not job.is_complete:
+                    ahead.append(job)
+            session.changes.put_back()
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            self._queue.put(error)
+        else:
+            self._queue.put(_Prepared())
+
+    def _publish(self, session: "_Session", job: SizeJob) -> Version | None:
+        """Return a version of a size; None where there is none to be had, or none needed any more."""
+        size = job.memory_mb
+        if session.spending.is_exhausted or job.stopped:
+            self._cancel(job, job.stopped or "not measured: the spending limit was reached before")
+            return None
+        self.progress.state(size, "updating")
+        try:
+            session.changes.set_memory(size)
+            self.progress.state(size, "publishing")
+            return session.changes.publish()
+        except SizeRefusedError as error:
+            self._cancel(job, error.message)
+            return None
+
+    def _cancel(self, job: SizeJob, why: str) -> None:
+        """Let a size go without a (further) version."""
+        if job.cancel_versions(why):
+            self._queue.put(Finished(job))
+
+    def _warnings(self) -> Iterator[RunWarning]:
+        if self._session is None:
+            return
+        measuring, spending = self._session.measuring, self._session.spending
+        if spending.is_exhausted:
+            yield RunWarning(
+                "spending-limit",
+                f"the spending limit of {text.money(self._max_spend or 0, self._session.currency)} stopped the run at"
+                f" {text.money(spending.spent, self._session.currency)}: one more run could have gone beyond it",
+                "raise --max-spend, or lower the function's timeout, which every run is reckoned to take",
+            )
+        for size, why in self._stopped_early.items():
+            if "spending limit" not in why:
+                yield RunWarning(
+                    "stopped-early", f"no more runs were made at {size} MB: {why}", "mend that, or leave it out", size
+                )
+        if measuring.throttles:
+            yield RunWarning(
+                "throttled",
+                f"AWS throttled {text.count(measuring.throttles, 'invocation')}, which were sent again later",
+                "take less of the account's concurrency: --max-concurrency, --parallel or --serial",
+            )
+        if measuring.lost:
+            yield RunWarning(
+                "lost-answers",
+                f"{text.count(measuring.lost, 'invocation')} brought no answer and left no trace in the logs; they"
+                " count as failed, and as paid for the time until the connection was lost",
+                "look for what cuts connections; a function that may be repeated can take --idempotent",
+            )
+        if measuring.unread:
+            yield RunWarning(
+                "no-report",
+                f"of {text.count(measuring.unread, 'invocation')} no REPORT record was found; they count as failed",
+                "allow logs:FilterLogEvents, and see powertune doctor",
+            )
+        for size, missing in self._cold_missing.items():
+            yield RunWarning(
+                "few-cold-starts",
+                f"{text.count(missing, 'cold start')} fewer than asked at {size} MB: environments were free again"
+                " before the next run came",
+                "ask for no more than can run at once (--max-concurrency)",
+                size,
+            )
+
+
+@dataclass(slots=True)
+class _Session:
+    """What exists from the first change on."""
+
+    journal: Journal
+    changes: Changes
+    measuring: Measuring
+    spending: Spending
+    concurrency: int
+    currency: str
+
+
+class _collected(suppress):  # noqa: N801 - a context manager, named like suppress
+    """Keeps errors of putting back, so that the next step of it is still done."""
+
+    def __init__(self, into: list[PowertuneError]) -> None:
+        super().__init__(PowertuneError)
+        self._into = into
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if isinstance(exc, PowertuneError):
+            self._into.append(exc)
+        return super().__exit__(exc_type, exc, traceback)

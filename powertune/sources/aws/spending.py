@@ -1,0 +1,74 @@
+"""What the run may cost, and has cost: a limit that holds even if every run takes its whole timeout."""
+
+import threading
+
+from powertune.aws_lambda.pricing import Rates, billed_duration_ms
+from powertune.model.invocation import Invocation
+
+_INIT_MS = 10_000
+"""Longest init phase, which is billed, too (AWS Lambda developer guide, 2026)."""
+
+
+def most_per_run(rates: Rates, memory_mb: int, timeout_s: float) -> float:
+    """Return the most that one run can cost: init and handler each as long as Lambda lets them be."""
+    return float(rates.bill(memory_mb, timeout_s * 1000 + _INIT_MS))
+
+
+class Spending:
+    """Money by the run, shared between threads. `limit` is in the currency of `rates`; None for no limit."""
+
+    def __init__(self, rates: Rates, *, timeout_s: float, limit: float | None = None) -> None:
+        self._rates = rates
+        self._timeout_s = timeout_s
+        self._limit = limit
+        self._spent = self._reserved = 0.0
+        self._condition = threading.Condition()
+        self.is_exhausted = False
+        """Whether a run was left out because of the limit."""
+
+    @property
+    def spent(self) -> float:
+        """What the runs so far have cost."""
+        return self._spent
+
+    def reserve(self, memory_mb: int) -> float | None:
+        """Set aside the most that a run can cost, and return it; None where the limit does not allow it any more.
+
+        Waits while runs are under way that may turn out to have cost less than was set aside for them.
+        """
+        most = most_per_run(self._rates, memory_mb, self._timeout_s)
+        with self._condition:
+            if self._limit is not None:
+                while self._spent + self._reserved + most > self._limit and self._reserved > 0:
+                    self._condition.wait()
+                if self._spent + most > self._limit:
+                    self.is_exhausted = True
+                    return None
+            self._reserved += most
+            return most
+
+    def settle(self, reserved: float, invocation: Invocation) -> float:
+        """Replace what was set aside for a run by what it cost, and return that."""
+        cost = self.cost_of(invocation)
+        with self._condition:
+            # Counted down to nothing, not to what adding and subtracting floats leaves of it.
+            self._reserved = 0.0 if self._reserved - reserved < reserved / 2 else self._reserved - reserved
+            self._spent += cost
+            self._condition.notify_all()
+        return cost
+
+    def correct(self, before: Invocation, after: Invocation) -> float:
+        """Replace the assumed cost of a run by what the logs say, and return the difference."""
+        difference = self.cost_of(after) - self.cost_of(before)
+        with self._condition:
+            self._spent += difference
+        return difference
+
+    def cost_of(self, invocation: Invocation) -> float:
+        """Return what a run cost: its billed duration, or what its duration comes to where no bill is known."""
+        if invocation.status in ("throttled", "unavailable"):  # never run
+            return 0.0
+        billed_ms = invocation.billed_ms
+        if billed_ms is None:
+            billed_ms = billed_duration_ms(invocation.duration_ms, invocation.init_ms or 0.0)
+        return float(self._rates.bill(invocation.memory_mb, billed_ms))
