@@ -35,9 +35,9 @@ def restore(
     nothing = True
     for done in put_back(function, region=region, profile=profile, force=force):
         nothing = False
-        memory = (
-            f"$LATEST is back at {done.memory_mb} MB" if done.was_foreign else f"$LATEST has its {done.memory_mb} MB"
-        )
+        memory = f"$LATEST has its {done.memory_mb} MB{' again' if done.was_foreign else ''}"
+        if done.memory_mb is None:
+            memory = "$LATEST had been put back before"
         print(f"{text.printable(done.name)}: {memory}, {text.count(len(done.deleted), 'temporary version')} deleted")
         if done.recording:
             print(f"  what it had measured is kept: powertune estimate {text.printable(done.recording)}")

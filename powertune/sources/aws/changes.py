@@ -95,6 +95,7 @@ class Changes:
         sizes_mb: Sequence[int],
         original: Mapping[str, Any] | None = None,
         deployed: Mapping[str, str] | None = None,
+        is_back: bool = False,
         poll_s: float = 0.25,
     ) -> None:
         self._aws = aws
@@ -105,6 +106,8 @@ class Changes:
         self._original = original
         self._deployed = deployed
         self._poll_s = poll_s
+        self.is_back = is_back
+        """Whether `$LATEST` has the memory that it had, as far as this run is concerned."""
         self._published = 0
         self._settled: Mapping[str, Any] | None = None
 
@@ -118,6 +121,7 @@ class Changes:
             memory_mb=target.memory_mb,
             sizes_mb=sizes_mb,
             original=target.config,
+            is_back=True,
             poll_s=poll_s,
         )
 
@@ -133,6 +137,7 @@ class Changes:
                 if config["MemorySize"] == memory_mb:
                     self._settled = config
                     return
+                self.is_back = False
                 try:
                     self._unless_overtaken(
                         self._aws.control.update_function_configuration, config, MemorySize=memory_mb
@@ -215,9 +220,12 @@ class Changes:
     def put_back(self) -> bool:
         """Give `$LATEST` the memory it had, wait, and look. Return whether that was needed.
 
-        Raises DeployedMeanwhileError where somebody else has changed the function: then nothing is put back.
+        Once it has been put back, its memory is left to others. Raises DeployedMeanwhileError where somebody else has
+        changed the function before: then nothing is put back.
         """
         needed = False
+        if self.is_back:
+            return False
 
         def restored() -> None:
             nonlocal needed
@@ -232,6 +240,7 @@ class Changes:
             self.set_memory(self.memory_mb)
 
         self._insist(restored)
+        self.is_back = True
         return needed
 
     def delete_versions(self) -> list[str]:

@@ -12,7 +12,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -42,6 +42,8 @@ class Entry:
     host: str
     pid: int
     profile: str | None = None
+    is_back: bool = False
+    """Whether `$LATEST` has been put back: from then on its memory is whatever others make it."""
     format: int = _FORMAT
 
 
@@ -97,15 +99,28 @@ class Journal:
             profile=profile,
         )
         journal = cls(entry, folder or state_folder())
+        journal._write()
+        return journal
+
+    def mark(self, *, is_back: bool) -> None:
+        """Write down whether `$LATEST` has been put back. Raises BadInputError where that cannot be written."""
+        if self.entry.is_back == is_back:
+            return
+        self.entry = replace(self.entry, is_back=is_back)
+        self._write()
+
+    def _write(self) -> None:
+        before = self._lock
         try:
-            journal.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            journal._lock = _write_durably(journal.path, json.dumps(asdict(entry), indent=1) + "\n")
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _write_durably(self.path, json.dumps(asdict(self.entry), indent=1) + "\n")
         except OSError as error:
             raise BadInputError(
-                f"the journal {text.printable(journal.path)} cannot be written: {error.strerror or error}",
-                hint="nothing was changed; set POWERTUNE_STATE_DIR to a folder you can write to",
+                f"the journal {text.printable(self.path)} cannot be written: {error.strerror or error}",
+                hint="set POWERTUNE_STATE_DIR to a folder you can write to",
             ) from error
-        return journal
+        if before is not None:
+            before.close()
 
     def record(self, invocation: Invocation) -> None:
         """Add a run of the function to the record. A full disk does not stop the run: its result is in memory, too."""

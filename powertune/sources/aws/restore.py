@@ -19,7 +19,7 @@ class Restored:
     name: str
     run_id: str
     memory_mb: int | None
-    """What `$LATEST` has now; None where nothing tells what it had before."""
+    """What `$LATEST` has now; None where the run itself had put it back, and others may have changed it since."""
     was_foreign: bool
     """Whether it had another memory size before."""
     deleted: tuple[str, ...]
@@ -64,6 +64,7 @@ def _from_journal(journal: Journal, aws: Aws, force: bool) -> Iterator[Restored]
         memory_mb=entry.memory_mb,
         sizes_mb=entry.sizes_mb,
         deployed=None if force else entry.deployed,
+        is_back=entry.is_back and not force,
     )
     deployed: DeployedMeanwhileError | None = None
     was_foreign = False
@@ -76,7 +77,8 @@ def _from_journal(journal: Journal, aws: Aws, force: bool) -> Iterator[Restored]
         raise AwsError(deployed.message, hint=f"{deployed.hint}; powertune restore {name} --force does that, too")
     journal.forget()
     recording = journal.recording_path if journal.has_recording else None
-    yield Restored(name, entry.run_id, entry.memory_mb, was_foreign, tuple(deleted), recording)
+    memory_mb = entry.memory_mb if was_foreign or not entry.is_back else None
+    yield Restored(name, entry.run_id, memory_mb, was_foreign, tuple(deleted), recording)
 
 
 def _by_mark(aws: Aws, function_arn: str) -> Iterator[Restored]:

@@ -289,6 +289,7 @@ class AwsSource:
             if job not in new:
                 session.measuring.start(job, self._versions[job.memory_mb], is_new=False)
         if new:
+            session.journal.mark(is_back=False)
             self._preparing = threading.Thread(target=self._prepare, args=(session, new), daemon=True)
             self._preparing.start()
         waiting_for = len(jobs) + bool(new)
@@ -398,6 +399,7 @@ class AwsSource:
                 if not job.is_complete:
                     ahead.append(job)
             session.changes.put_back()
+            session.journal.mark(is_back=True)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._queue.put(error)
         else:
