@@ -1,7 +1,7 @@
 """Pick the memory size of an AWS Lambda function from measurements.
 
-The public API, loaded when it is first used: `tune`, `dry_run`, `estimate`, `load`; the nouns `Invocation`, `Source`,
-`TuningRun`; and `PowertuneError`, the base of all errors.
+The public API, loaded when it is first used: `tune`, `dry_run`, `estimate`, `load`; `AwsSource`, which `tune` measures
+on AWS with, at a `Pace`; the nouns `Invocation`, `Source`, `TuningRun`; and `PowertuneError`, the base of all errors.
 """
 
 from importlib import import_module
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from powertune.model.invocation import Aggregate, Invocation
     from powertune.model.source import Source, SourceFacts
     from powertune.model.tuning_run import TuningRun
+    from powertune.sources.aws.measuring import Pace
+    from powertune.sources.aws.source import AwsSource
     from powertune.tuning import dry_run, estimate, load, tune
 
 __all__ = [
     "Aggregate",
+    "AwsSource",
     "Invocation",
+    "Pace",
     "PowertuneError",
     "Source",
     "SourceFacts",
@@ -32,7 +36,9 @@ __all__ = [
 
 _HOMES = {
     "Aggregate": "powertune.model.invocation",
+    "AwsSource": "powertune.sources.aws.source",
     "Invocation": "powertune.model.invocation",
+    "Pace": "powertune.sources.aws.measuring",
     "PowertuneError": "powertune.errors",
     "Source": "powertune.model.source",
     "SourceFacts": "powertune.model.source",

@@ -143,6 +143,7 @@ def dry_run(
     code that cannot be interrupted: nothing else can. Raises PowertuneError.
     """
     from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
+    from powertune.sources.payloads import json_text  # noqa: PLC0415
 
     _check_names(options)
     _rates(SourceFacts(), options)  # what is wrong with the options is told before anything runs
@@ -152,7 +153,7 @@ def dry_run(
     )
     source = LocalSource(
         handler,
-        payload=_as_json(payload),
+        payload=json_text(payload),
         sizes=asked,
         known_durations_ms=known_durations_ms,
         timeout_s=timeout_s,
@@ -205,15 +206,6 @@ def load(path: str | Path) -> TuningRun:
         raise BadInputError(f"{shown}: {error}", hint="give a file made with --save") from error
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"{shown} is no run file", hint="give a file made with --save") from error
-
-
-def _as_json(payload: object) -> str:
-    try:
-        return json.dumps({} if payload is None else payload)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadInputError(
-            f"the payload cannot be JSON: {printable(error)}", hint="give what JSON can hold"
-        ) from error
 
 
 def rates_for_source(source: Source, options: Options) -> Rates:

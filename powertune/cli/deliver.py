@@ -11,7 +11,7 @@ import typer
 
 from powertune.cli import files
 from powertune.cli.options import Delivery
-from powertune.errors import BadInputError, ExitCode, FunctionFailedError, UsageError
+from powertune.errors import AwsError, BadInputError, ExitCode, FunctionFailedError, UsageError
 from powertune.report import Style, check_format, format_of, render
 from powertune.text import printable
 
@@ -56,6 +56,11 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
         said = {"scaled-from-this-machine"} if delivery.format_name == "table" else set()
         with suppress(OSError):  # warnings that nobody can read are no reason to fail
             show_warnings((warning for warning in run.warnings if warning.code not in said), errors)
+    if run.source.get("kind") == "aws" and all(size.status in ("unavailable", "throttled") for size in run.sizes):
+        raise AwsError(
+            f"no size could be measured: {run.sizes[0].reason}",
+            hint="mend that, and see whether powertune doctor finds more",
+        )
     if all(size.status == "unavailable" for size in run.sizes):
         raise BadInputError(
             f"there is no size with a duration: {run.sizes[0].reason}",
@@ -68,7 +73,7 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
     if not any(size.status == "ok" for size in run.sizes):
         raise FunctionFailedError(
             f"the function failed at every size: {run.sizes[0].reason or run.sizes[0].status}",
-            hint="mend the function or its payload first; powertune dry-run -v shows what it printed",
+            hint="mend the function or its payload first; powertune dry-run -v shows what a Python handler prints",
         )
     if delivery.strict and run.recommendation.confidence == "inconclusive":
         raise typer.Exit(ExitCode.INCONCLUSIVE)

@@ -46,15 +46,24 @@ class Measuring:
     samples: Annotated[
         int | None,
         typer.Option(
-            "-n", "--samples", min=1, max=100_000, help="Warm runs per size. [default: 10]", rich_help_panel=_MEASURING
+            "-n",
+            "--samples",
+            min=1,
+            max=100_000,
+            metavar="N",
+            help="Warm runs per size. [default: 10]",
+            rich_help_panel=_MEASURING,
         ),
     ] = None
     parallel: Annotated[
         int,
-        typer.Option(min=1, max=1000, help="Runs side by side at one size.", rich_help_panel=_MEASURING),
+        typer.Option(min=1, max=1000, metavar="N", help="Runs side by side at one size.", rich_help_panel=_MEASURING),
     ] = 4
     max_concurrency: Annotated[
-        int, typer.Option(min=1, max=1000, help="Runs side by side over all sizes.", rich_help_panel=_MEASURING)
+        int,
+        typer.Option(
+            min=1, max=1000, metavar="N", help="Runs side by side over all sizes.", rich_help_panel=_MEASURING
+        ),
     ] = 24
     serial: Annotated[
         bool, typer.Option("--serial", help="One size after another, to spare databases.", rich_help_panel=_MEASURING)
@@ -160,6 +169,7 @@ def tune(
         ),
     ] = None,
     memory: options.Memory = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell of each run as it ends.")] = False,
     *,
     measuring: Measuring,
     on_aws: OnAws,
@@ -205,7 +215,7 @@ def tune(
     if not delivery.quiet or not on_aws.yes:
         print(shown, file=sys.stderr)
     _ask("Go on?", on_aws)
-    source.keep_recording = True
+    source.keep_recording, source.verbose = True, verbose
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, interruptible(source):
         source.progress = progress
         run = tuning.tune(source, samples=samples, **wanted)

@@ -99,6 +99,16 @@ def _checked(payload: str, shown: str) -> str:
     return payload
 
 
+def json_text(payload: object) -> str:
+    """Return a payload given as a value as JSON text; {} for None. Raises BadInputError for what JSON cannot hold."""
+    try:
+        return json.dumps({} if payload is None else payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"the payload cannot be JSON: {text.printable(error)}", hint="give what JSON can hold"
+        ) from error
+
+
 def check_size(content: str, noun: str, shown: str) -> None:
     """Raise BadInputError if a text is larger than a payload may be, which is 6 MB."""
     if len(content.encode("utf-8", "surrogatepass")) > MAX_PAYLOAD_BYTES:

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"tuning", "sources", "report", "aws_lambda", "model", "progress", "__init__"},
     "examples": set(),
     "__main__": {"cli"},
-    "__init__": {"tuning", "model", "errors"},
+    "__init__": {"tuning", "model", "errors", "sources"},
 }
 # Third-party libraries, and the rooms or files they may appear in.
 AT_HOME: dict[str, set[str]] = {

@@ -32,6 +32,7 @@ from powertune.sources.aws.size_job import SizeJob, most_runs
 from powertune.sources.aws.spending import Spending, most_per_run
 from powertune.sources.aws.target import Target, connect, inspect
 from powertune.sources.events import Events, OneEvent
+from powertune.sources.payloads import json_text
 
 DEFAULT_SIZES_MB = (128, 256, 512, 1024, 1769, 3008)
 DEFAULT_SAMPLES = 10
@@ -64,7 +65,8 @@ class _Interrupted:
 class AwsSource:
     """Re-invokes a function on AWS: publishes a version per memory size, measures them, and puts everything back.
 
-    `function` is a name, a part of an ARN or all of it, with or without a version or alias; `sizes` are in MB. Nothing
+    `function` is a name, a part of an ARN or all of it, with or without a version or alias; `sizes` are in MB, `payload`
+    is any JSON value ({} if None), in whose place `events` may give each run its own. Nothing
     is changed before `measure` is called; on exit `$LATEST` has its memory again and the versions are gone.
     `max_spend` is in the currency of the prices. Raises PowertuneError.
     """
@@ -74,7 +76,7 @@ class AwsSource:
         function: str,
         *,
         sizes: Sequence[int] | None = None,
-        payload: str = "{}",
+        payload: object = None,
         events: Events | None = None,
         region: str | None = None,
         profile: str | None = None,
@@ -92,7 +94,7 @@ class AwsSource:
     ) -> None:
         self.aws, self._named = connect(function, region=region, profile=profile)
         self._asked_sizes = tuple(sorted({checked_size(size) for size in sizes or DEFAULT_SIZES_MB}))
-        self._events: Events = events or OneEvent(payload)
+        self._events: Events = events or OneEvent(json_text(payload))
         self._qualifier = qualifier
         self._tune_latest = tune_latest
         self._tenant_id = tenant_id
@@ -109,6 +111,8 @@ class AwsSource:
         """What runs cost; set by the tuning loop before it measures."""
         self.keep_recording = False
         """Whether the record of runs outlives a good end, for a caller that deletes it once the result is safe."""
+        self.verbose = False
+        """Whether progress tells of each run."""
         self._run_id = new_run_id()
         self._target: Target | None = None
         self._session: _Session | None = None
@@ -297,6 +301,8 @@ class AwsSource:
             item = self._queue.get()
             if isinstance(item, Invocation):
                 session.journal.record(item)
+                if self.verbose:
+                    self.progress.note(_in_words(item))
                 yield item
             elif isinstance(item, Finished):
                 waiting_for -= 1
@@ -468,6 +474,16 @@ class AwsSource:
                 "ask for no more than can run at once (--max-concurrency)",
                 size,
             )
+
+
+def _in_words(invocation: Invocation) -> str:
+    """Return a run on one line, for whoever watches."""
+    init = f" + init {text.duration(invocation.init_ms)}" if invocation.init_ms is not None else ""
+    ending = "cold" if invocation.cold else "warm"
+    if invocation.status != "ok":
+        ending = text.printable(invocation.error or invocation.status)
+    took = f"{text.duration(invocation.duration_ms)}{init}"
+    return f"{invocation.memory_mb} MB: {took}, {ending}, {invocation.request_id or 'no request id'}"
 
 
 @dataclass(slots=True)
