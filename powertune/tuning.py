@@ -299,6 +299,7 @@ def _choice_kept(choice: Choice, rates: Rates, options: Options) -> dict[str, fl
         "gb_seconds_per_month": options.get("gb_seconds_per_month"),
         "ephemeral_storage_mb": FREE_STORAGE_MB + rates.billed_storage_mb,
         "cold_start_rate": rates.cold_start_rate,
+        "trim": options.get("trim", 0.0),
     }
 
 
@@ -376,7 +377,7 @@ def _prices_used(rates: Rates) -> PricesUsed:
 
 def _spent(invocations: Sequence[Invocation], rates: Rates) -> Spent:
     """Return what the runs cost, failed ones included: they are billed, too. What never ran costs nothing."""
-    ran = [invocation for invocation in invocations if invocation.status not in ("throttled", "unavailable")]
+    ran = [invocation for invocation in invocations if invocation.billed_ms != 0]
     bills = (
         rates.bill(
             invocation.memory_mb,

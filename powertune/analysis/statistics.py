@@ -81,7 +81,9 @@ def profile_size(
     Raises ValueError for another `trim`.
     """
     succeeded = [invocation for invocation in invocations if invocation.status == "ok"]
-    failed = [invocation for invocation in invocations if invocation.status != "ok"]
+    # Runs of which nothing is known say nothing about the function: they count only where there is nothing else.
+    known = [invocation for invocation in invocations if invocation.status != "unavailable"] or invocations
+    failed = [invocation for invocation in known if invocation.status != "ok"]
     warm = [invocation for invocation in succeeded if not invocation.cold]
     warm_aggregates = [aggregate for aggregate in aggregates if not aggregate.cold]
     cold_count = len(succeeded) - len(warm) + sum(item.count for item in aggregates if item.cold)

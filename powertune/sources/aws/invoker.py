@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import random
 import threading
 import time
@@ -356,8 +357,9 @@ def _lost(error: Exception, version: str, memory_mb: int, name: str | None, sent
     invocation = Invocation(
         memory_mb,
         elapsed_ms,
+        billed_ms=math.ceil(elapsed_ms),
         payload=name,
-        status="failed",
+        status="unavailable",
         error=f"no answer, and it may have run: {_words(error)}",
     )
     return Answer(invocation, version, sent_at, ended_at, is_final=False, is_lost=True)

@@ -1,5 +1,6 @@
 """The runs themselves: threads that invoke versions as soon as these exist, and read what is missing from the logs."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -212,7 +213,7 @@ class Measuring:
             self._processors.post(answer.response)
 
     def _emit(self, job: SizeJob, invocation: Invocation, cost: float) -> None:
-        if invocation.status in ("throttled", "unavailable"):
+        if invocation.billed_ms == 0:
             return  # never run: it becomes a row only where a size has nothing else
         is_warm = invocation.status == "ok" and not invocation.cold
         counts = is_warm or (not job.samples and invocation.status == "ok")
@@ -269,7 +270,10 @@ class Measuring:
         self.lost += answer.is_lost
         self.unread += not answer.is_lost
         if answer.invocation.status == "ok":
-            return replace(answer.invocation, status="failed", error="its log has no REPORT record")
+            billed_ms = math.ceil(answer.invocation.duration_ms)
+            return replace(
+                answer.invocation, status="unavailable", billed_ms=billed_ms, error="its log has no REPORT record"
+            )
         return answer.invocation
 
     def _logged(self, answer: Answer, report: LoggedReport) -> Invocation:

@@ -206,7 +206,7 @@ class SizeJob:
         return bool(self._unread)
 
     def _count(self, task: Task, invocation: Invocation) -> None:
-        if invocation.status in ("throttled", "unavailable"):
+        if invocation.billed_ms == 0:
             self._never_run.append(invocation)
             self.stopped = self.stopped or invocation.error or invocation.status
         elif invocation.status == "ok" and invocation.cold:

@@ -65,10 +65,10 @@ class _Interrupted:
 class AwsSource:
     """Re-invokes a function on AWS: publishes a version per memory size, measures them, and puts everything back.
 
-    `function` is a name, a part of an ARN or all of it, with or without a version or alias; `sizes` are in MB, `payload`
-    is any JSON value ({} if None), in whose place `events` may give each run its own. Nothing
-    is changed before `measure` is called; on exit `$LATEST` has its memory again and the versions are gone.
-    `max_spend` is in the currency of the prices. Raises PowertuneError.
+    `function` is a name, a part of an ARN or all of it, with or without a version or alias; `sizes` are in MB;
+    `payload` is any JSON value ({} if None), in whose place `events` may give each run its own. `max_spend` is in the
+    currency of the prices. Nothing is changed before `measure` is called; on exit `$LATEST` has its memory again and
+    the versions are gone. Raises PowertuneError.
     """
 
     def __init__(
@@ -233,8 +233,16 @@ class AwsSource:
             return
         if exc is None and not self.keep_recording:
             self._session.journal.forget_recording()
-        elif exc is not None and self._session.journal.has_recording:
-            path = text.printable(self._session.journal.recording_path)
+        elif exc is not None:
+            self._tell_of_unfinished(self._session)
+
+    def _tell_of_unfinished(self, session: "_Session") -> None:
+        """Say what a run that stopped early has cost, and where its measurements are."""
+        under_way = session.spending.under_way
+        more = f"; {text.count(under_way, 'invocation')} still under way will be billed, too" if under_way else ""
+        self.progress.note(f"Spent so far: {text.money(session.spending.spent, session.currency)}{more}")
+        if session.journal.has_recording:
+            path = text.printable(session.journal.recording_path)
             self.progress.note(f"What was measured is kept: powertune estimate {path}")
 
     def _put_back(self, session: "_Session", exc: BaseException | None) -> None:
@@ -457,13 +465,13 @@ class AwsSource:
             yield RunWarning(
                 "lost-answers",
                 f"{text.count(measuring.lost, 'invocation')} brought no answer and left no trace in the logs; they"
-                " count as failed, and as paid for the time until the connection was lost",
+                " are left out, and count as paid for until the connection was lost",
                 "look for what cuts connections; a function that may be repeated can take --idempotent",
             )
         if measuring.unread:
             yield RunWarning(
                 "no-report",
-                f"of {text.count(measuring.unread, 'invocation')} no REPORT record was found; they count as failed",
+                f"of {text.count(measuring.unread, 'invocation')} no REPORT record was found; they are left out",
                 "allow logs:FilterLogEvents, and see powertune doctor",
             )
         for size, missing in self._cold_missing.items():

@@ -22,6 +22,8 @@ class Spending:
         self._timeout_s = timeout_s
         self._limit = limit
         self._spent = self._reserved = 0.0
+        self.under_way = 0
+        """Runs for which money is set aside."""
         self._condition = threading.Condition()
         self.is_exhausted = False
         """Whether a run was left out because of the limit."""
@@ -45,14 +47,16 @@ class Spending:
                     self.is_exhausted = True
                     return None
             self._reserved += most
+            self.under_way += 1
             return most
 
     def settle(self, reserved: float, invocation: Invocation) -> float:
         """Replace what was set aside for a run by what it cost, and return that."""
         cost = self.cost_of(invocation)
         with self._condition:
-            # Counted down to nothing, not to what adding and subtracting floats leaves of it.
-            self._reserved = 0.0 if self._reserved - reserved < reserved / 2 else self._reserved - reserved
+            self.under_way -= 1
+            # Down to nothing with the last one, and not to what adding and subtracting floats leaves of it.
+            self._reserved = self._reserved - reserved if self.under_way else 0.0
             self._spent += cost
             self._condition.notify_all()
         return cost
@@ -66,9 +70,9 @@ class Spending:
 
     def cost_of(self, invocation: Invocation) -> float:
         """Return what a run cost: its billed duration, or what its duration comes to where no bill is known."""
-        if invocation.status in ("throttled", "unavailable"):  # never run
-            return 0.0
         billed_ms = invocation.billed_ms
+        if billed_ms == 0:  # never run
+            return 0.0
         if billed_ms is None:
             billed_ms = billed_duration_ms(invocation.duration_ms, invocation.init_ms or 0.0)
         return float(self._rates.bill(invocation.memory_mb, billed_ms))
