@@ -340,10 +340,15 @@ def _plan_in_words(plan: "Plan", measuring: Measuring, *, apply: bool, alias: st
         f"  Runs     {' + '.join(parts)} at each size, {plan.most_runs:,} invocations at most: real ones,",
         "           with all that the function does to databases, queues and people",
         f"  Costs    {money} at most, if each run took its whole timeout{limit}",
-        "  Changes  the memory of $LATEST, put back as soon as the last size is published,",
-        f"           and {versions}, deleted at the end",
-        "  Callers  of $LATEST meet those sizes meanwhile; those of an alias or a version do not",
     ]
+    if set(plan.sizes_mb) == {target.memory_mb}:
+        lines.append(f"  Changes  nothing but {versions}, deleted at the end")
+    else:
+        lines += [
+            "  Changes  the memory of $LATEST, put back as soon as the last size is published,",
+            f"           and {versions}, deleted at the end",
+            "  Callers  of $LATEST meet those sizes meanwhile; those of an alias or a version do not",
+        ]
     if apply:
         where = f" and points the alias {text.printable(alias)} at it" if alias else ""
         lines.append(f"  Then     sets the recommended memory{where}, after a question")

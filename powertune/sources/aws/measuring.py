@@ -118,6 +118,8 @@ class Measuring:
         self._reader = LogReader(aws, target.log_group, is_json=target.logs_json, time_scale=pace.time_scale)
         self._counter = Counter()
         self._known_ids: set[str] = set()
+        self._active: set[str] = set()
+        self._activation = threading.Lock()
         self._began_at = time.time()
         self._reports_in_answers = 0
         self.from_logs = 0
@@ -177,16 +179,20 @@ class Measuring:
 
     def _await_active(self, version: Version) -> None:
         """Wait until a new version can be invoked: with SnapStart, a VPC or an image that takes seconds to minutes."""
-        if version.is_active or self._stopping.is_set():
+        if version.is_active:
             return
-        config = settled_configuration(
-            self._aws, self._target.arn, qualifier=version.number, poll_s=4 * self._pace.poll_s
-        )
-        if config.get("State") == "Failed":
-            raise AwsError(
-                f"version {version.number} ({version.memory_mb} MB) cannot be invoked: {config.get('StateReason')}",
-                hint="mend what it names, and run it again",
+        with self._activation:  # one thread asks, the others wait with it
+            if version.number in self._active or self._stopping.is_set():
+                return
+            config = settled_configuration(
+                self._aws, self._target.arn, qualifier=version.number, poll_s=4 * self._pace.poll_s
             )
+            if config.get("State") == "Failed":
+                raise AwsError(
+                    f"version {version.number} ({version.memory_mb} MB) cannot be invoked: {config.get('StateReason')}",
+                    hint="mend what it names, and run it again",
+                )
+            self._active.add(version.number)
 
     def _run(self, job: SizeJob, version: Version, task: Task) -> None:
         reserved = self._spending.reserve(job.memory_mb)
