@@ -24,7 +24,7 @@ DEPLOYED_FIELDS = (
 )  # fmt: skip
 _HIDING_LOG_LEVELS = ("WARN",)
 """System log levels at which Lambda writes no platform.report for a success (AWS table, read 2026-11-23)."""
-_LONGEST_SETTLING_S = 600
+_LONGEST_SETTLING_S = 1560
 
 
 @dataclass(frozen=True, slots=True)
