@@ -13,4 +13,4 @@ class FunctionFacts:
     region: str | None = None
     current_memory_mb: int | None = None
     ephemeral_storage_mb: int | None = None
-    """Size of /tmp. Not in the run file, whose `choice` has the size that was charged."""
+    """Size of /tmp."""

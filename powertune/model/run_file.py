@@ -33,13 +33,7 @@ def to_dict(run: TuningRun) -> dict[str, Any]:
         "tool": {"name": "powertune", "version": run.tool_version},
         "created_at": run.created_at,
         "source": dict(run.source),
-        "function": {
-            "name": run.function.name,
-            "runtime": run.function.runtime,
-            "architecture": run.function.architecture,
-            "region": run.function.region,
-            "current_memory_mb": run.function.current_memory_mb,
-        },
+        "function": _function_to_dict(run.function),
         "pricing": {
             "region": run.pricing.region,
             "architecture": run.pricing.architecture,
@@ -59,6 +53,19 @@ def to_dict(run: TuningRun) -> dict[str, Any]:
         ],
         "invocations": [_invocation_to_dict(invocation) for invocation in run.invocations],
     }
+
+
+def _function_to_dict(function: FunctionFacts) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": function.name,
+        "runtime": function.runtime,
+        "architecture": function.architecture,
+        "region": function.region,
+        "current_memory_mb": function.current_memory_mb,
+    }
+    if function.ephemeral_storage_mb is not None:
+        document["ephemeral_storage_mb"] = function.ephemeral_storage_mb
+    return document
 
 
 def _size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
@@ -149,6 +156,7 @@ def from_dict(document: object) -> TuningRun:
             architecture=function.get("architecture", _Node.text),
             region=function.get_optional("region", _Node.text),
             current_memory_mb=function.get_optional("current_memory_mb", _Node.memory),
+            ephemeral_storage_mb=function.get_optional("ephemeral_storage_mb", _Node.integer),
         ),
         pricing=pricing,
         sizes=tuple(_read_size(node, pricing.currency) for node in top.child("sizes").items()),
