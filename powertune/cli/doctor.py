@@ -18,7 +18,7 @@ def doctor(
         typer.Option("-p", "--payload", metavar="FILE|JSON|-|@SAMPLE|s3://", help="The event to check, too."),
     ] = None,
     alias: Annotated[str | None, typer.Option(metavar="NAME", help="An alias that --apply shall move.")] = None,
-    region: Annotated[str | None, typer.Option(help="Its region. [default: AWS_REGION]")] = None,
+    region: Annotated[str | None, typer.Option(help="Its region. \\[default: AWS_REGION]")] = None,
     profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration.")] = None,
     tenant_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Tenant, where the function isolates them.")

@@ -33,7 +33,7 @@ def dry_run(
     memory: options.Memory = None,
     samples: Annotated[
         int | None,
-        typer.Option("-n", "--samples", min=1, max=10_000, help="Calls after the first. [default: what fits in 3 s]"),
+        typer.Option("-n", "--samples", min=1, max=10_000, help="Calls after the first. \\[default: what fits in 3 s]"),
     ] = None,
     duration_at: Annotated[
         list[str] | None,

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ def interruptible(source: "AwsSource") -> Iterator[None]:
             os._exit(ExitCode.INTERRUPTED)
         source.interrupt()
         if commands:
-            _say("Stopping, and putting the function back. Ctrl-C again quits at once.")
+            source.progress.note("Stopping, and putting the function back. Ctrl-C again quits at once.")
 
     previous: dict[signal.Signals, Any] = {
         number: signal.signal(number, stop) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
@@ -44,4 +44,5 @@ def interruptible(source: "AwsSource") -> Iterator[None]:
 def _say(*lines: str) -> None:
     """Write to standard error past all buffers: a signal may come while one of them is being written."""
     show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # which live progress has hidden
-    os.write(2, (show_cursor + "\n" + "\n  ".join(lines) + "\n").encode())
+    with suppress(OSError):  # of a terminal that is gone
+        os.write(2, (show_cursor + "\n" + "\n  ".join(lines) + "\n").encode())

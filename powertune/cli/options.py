@@ -53,7 +53,9 @@ class Pricing:
 
     region: Annotated[
         str | None,
-        typer.Option(help="AWS region of the prices. [default: AWS_REGION, else us-east-1]", rich_help_panel=_PRICES),
+        typer.Option(
+            help="AWS region of function and prices. \\[default: AWS_REGION, else us-east-1]", rich_help_panel=_PRICES
+        ),
     ] = None
     arch: Annotated[
         Literal["x86_64", "arm64"] | None, typer.Option(help="Architecture of the prices.", rich_help_panel=_PRICES)
@@ -80,7 +82,7 @@ class Pricing:
             min=512,
             max=10_240,
             metavar="MB",
-            help="Size of /tmp. [default: the function's where known, else 512]",
+            help="Size of /tmp. \\[default: the function's where known, else 512]",
             rich_help_panel=_PRICES,
         ),
     ] = None

@@ -16,7 +16,9 @@ EXAMPLES = "Example: powertune policy arn:aws:lambda:eu-west-1:123456789012:func
 
 def policy(
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="Its name, ARN, or ACCOUNT:function:NAME.")],
-    region: Annotated[str | None, typer.Option(help="Its region, where its name does not say. [default: any]")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Its region, where its name does not say. \\[default: any]")
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Also set the chosen size; needs no more than tuning.")
     ] = False,
@@ -27,7 +29,7 @@ def policy(
         bool, typer.Option("--logs/--no-logs", help="Look up in CloudWatch Logs what a run does not report itself.")
     ] = True,
     log_group: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Its log group. [default: /aws/lambda/ and its name]")
+        str | None, typer.Option(metavar="NAME", help="Its log group. \\[default: /aws/lambda/ and its name]")
     ] = None,
     payload: Annotated[
         str | None, typer.Option("-p", "--payload", metavar="s3://BUCKET/KEY", help="Where the payload is, if in S3.")

@@ -17,7 +17,7 @@ def restore(
     function: Annotated[
         str | None, typer.Argument(metavar="[FUNCTION]", help="One function; without it all that runs left behind.")
     ] = None,
-    region: Annotated[str | None, typer.Option(help="Its region. [default: AWS_REGION]")] = None,
+    region: Annotated[str | None, typer.Option(help="Its region. \\[default: AWS_REGION]")] = None,
     profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Put the memory back even over a deploy, or while a run seems to go on.")
@@ -37,7 +37,9 @@ def restore(
         nothing = False
         memory = f"$LATEST has its {done.memory_mb} MB{' again' if done.was_foreign else ''}"
         if done.memory_mb is None:
-            memory = "$LATEST had been put back before"
+            memory = (
+                "$LATEST keeps what somebody else gave it" if done.was_deployed else "$LATEST had been put back before"
+            )
         print(f"{text.printable(done.name)}: {memory}, {text.count(len(done.deleted), 'temporary version')} deleted")
         if done.recording:
             print(f"  what it had measured is kept: powertune estimate {text.printable(done.recording)}")

@@ -1,6 +1,7 @@
 """`powertune tune`: the function re-invoked on AWS across memory sizes, and put back as it was."""
 
 import sys
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ from powertune import text
 from powertune.aws_lambda.memory import parse_sizes
 from powertune.cli import options
 from powertune.cli.deliver import check, deliver
-from powertune.errors import InterruptedRunError, UsageError
+from powertune.errors import FunctionFailedError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
     from powertune.model.tuning_run import TuningRun
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MEASURING, _AWS = "Measuring", "AWS"
 _MOST_SIZES_NAMED = 12
+_PLAN_WIDTH = 80
 
 EXAMPLES = """
 Examples: powertune tune orders -p @sqs-batch --plan
@@ -51,7 +53,7 @@ class Measuring:
             min=1,
             max=100_000,
             metavar="N",
-            help="Warm runs per size. [default: 10]",
+            help="Warm runs per size. \\[default: 10]",
             rich_help_panel=_MEASURING,
         ),
     ] = None
@@ -203,23 +205,34 @@ def tune(
             wanted["cold_start_rate"] = 1.0  # ALPT's durations and costs hold the init phase then
         sizes = sizes or alpt.sizes
     source = _source(function, payload, sizes, measuring, on_aws, alpt, pricing.region)
-    samples = measuring.samples if alpt is None else alpt.samples
+    samples = measuring.samples or (alpt.samples if alpt else None)
     plan = source.plan(tuning.rates_for_source(source, wanted), samples)
     apply, alias = (alpt.apply or on_aws.apply, alpt.alias or on_aws.alias) if alpt else (on_aws.apply, on_aws.alias)
     if apply:
         _check_apply(source, alias)
-    shown = _plan_in_words(plan, measuring, apply=apply, alias=alias)
+    shown = _plan_in_words(plan, measuring, apply=apply, alias=alias, asks=not on_aws.yes)
     if on_aws.plan:
         print(shown)
         return
     if not delivery.quiet or not on_aws.yes:
         print(shown, file=sys.stderr)
-    _ask("Go on?", on_aws)
+    if not _ask("Go on?", on_aws):
+        raise InterruptedRunError("stopped before anything was changed", hint="answer y, or give --yes")
     source.keep_recording, source.verbose = True, verbose
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, interruptible(source):
         source.progress = progress
         run = tuning.tune(source, samples=samples, **wanted)
-    deliver(run, delivery)
+    if not delivery.quiet:
+        spent = text.money(run.spent.amount, run.pricing.currency)
+        print(
+            f"{text.printable(plan.target.name)}: {text.count(run.spent.invocations, 'invocation')}, {spent} spent",
+            file=sys.stderr,
+        )
+    try:
+        deliver(run, delivery)
+    except (FunctionFailedError, typer.Exit):  # said after everything was written
+        source.forget_recording()
+        raise
     source.forget_recording()
     if apply:
         _apply(run, source, alias, on_aws)
@@ -319,7 +332,7 @@ def _events(payload: str | None, measuring: Measuring, alpt: "AlptInput | None",
     return OneEvent(read_s3_payload(aws, payload) if is_s3_url(payload) else read_payload(payload))
 
 
-def _plan_in_words(plan: "Plan", measuring: Measuring, *, apply: bool, alias: str | None) -> str:
+def _plan_in_words(plan: "Plan", measuring: Measuring, *, apply: bool, alias: str | None, asks: bool) -> str:
     target, facts = plan.target, plan.target.facts
     sizes = ", ".join(map(str, plan.sizes_mb))
     if len(plan.sizes_mb) > _MOST_SIZES_NAMED:
@@ -334,35 +347,48 @@ def _plan_in_words(plan: "Plan", measuring: Measuring, *, apply: bool, alias: st
     )
     platform = f"{facts.runtime or 'custom runtime'}, {facts.architecture}, {target.region}"
     versions = text.count(len(plan.sizes_mb), "temporary version")
-    lines = [
-        f"{target.name}: {target.memory_mb} MB, timeout {target.timeout_s} s, {platform}",
-        f"  Sizes    {sizes} MB",
-        f"  Runs     {' + '.join(parts)} at each size, {plan.most_runs:,} invocations at most: real ones,",
-        "           with all that the function does to databases, queues and people",
-        f"  Costs    {money} at most, if each run took its whole timeout{limit}",
+    runs = f"{' + '.join(parts)} at each size, {plan.most_runs:,} invocations at most"
+    told = [
+        ("Sizes", f"{sizes} MB"),
+        ("Runs", f"{runs}: real ones, with all that the function does to databases, queues and people"),
+        ("Costs", f"{money} at most, if each run took its whole timeout{limit}"),
     ]
     if set(plan.sizes_mb) == {target.memory_mb}:
-        lines.append(f"  Changes  nothing but {versions}, deleted at the end")
+        told.append(("Changes", f"nothing but {versions}, deleted at the end"))
     else:
-        lines += [
-            "  Changes  the memory of $LATEST, put back as soon as the last size is published,",
-            f"           and {versions}, deleted at the end",
-            "  Callers  of $LATEST meet those sizes meanwhile; those of an alias or a version do not",
-        ]
+        when = "put back as soon as the last size is published"
+        told.append(("Changes", f"the memory of $LATEST, {when}, and {versions}, deleted at the end"))
+        told.append(("Callers", "of $LATEST meet those sizes meanwhile; those of an alias or a version do not"))
     if apply:
         where = f" and points the alias {text.printable(alias)} at it" if alias else ""
-        lines.append(f"  Then     sets the recommended memory{where}, after a question")
+        told.append(("Then", f"sets the recommended memory{where}{', after a question' if asks else ''}"))
+    told += [("Note", text.printable(warning.message, limit=400)) for warning in target.warnings]
+    asked = f"{target.name}:{target.qualifier}" if target.qualifier else target.name
+    memory = f"{target.current_memory_mb} MB"
+    if target.current_memory_mb != target.memory_mb:
+        memory += f" (and $LATEST {target.memory_mb} MB)"
+    lines = [f"{asked}: {memory}, timeout {target.timeout_s} s, {platform}"]
+    for name, words in told:
+        indent = f"  {name:<9}"
+        lines += textwrap.wrap(words, _PLAN_WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent))
     return "\n".join(lines)
 
 
-def _ask(question: str, on_aws: OnAws) -> None:
-    """Ask on a terminal, unless --yes; elsewhere --yes is needed. Raises PowertuneError where the answer is no."""
+def _ask(question: str, on_aws: OnAws) -> bool:
+    """Return the answer of whoever sits at the terminal, True with --yes. Raises UsageError where nobody can answer."""
     if on_aws.yes:
-        return
-    if on_aws.no_input or not sys.stdin.isatty():
+        return True
+    if on_aws.no_input or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("this changes and invokes the function, and nobody can be asked", hint="add --yes")
-    if not typer.confirm(question, err=True):
-        raise InterruptedRunError("stopped before anything was changed", hint="answer y, or give --yes")
+    # Typer's own question would leave a blank on standard output, which is for the result alone.
+    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):  # at Ctrl-C and at Ctrl-D the cursor is still behind the question
+            print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _check_apply(source: "AwsSource", alias: str | None) -> None:
@@ -391,7 +417,9 @@ def _apply(run: "TuningRun", source: "AwsSource", alias: str | None, on_aws: OnA
     if memory_mb == target.memory_mb and not alias:
         print(f"{name}: nothing to apply, it has {memory_mb} MB already", file=sys.stderr)
         return
-    _ask(f"Set {name} to {memory_mb} MB{f' and point {alias} at it' if alias else ''}?", on_aws)
+    if not _ask(f"Set {name} to {memory_mb} MB{f' and point {alias} at it' if alias else ''}?", on_aws):
+        print(f"{name}: nothing applied", file=sys.stderr)
+        return
     applied = apply_memory(source.aws, target, memory_mb, alias=alias)
     where = f"; {alias} points at version {applied.version}" if applied.version else ""
     print(f"{name}: $LATEST has {memory_mb} MB now, it had {target.memory_mb} MB{where}", file=sys.stderr)

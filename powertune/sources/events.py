@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 from powertune import text
 from powertune.errors import BadInputError, UsageError
-from powertune.sources.payloads import read_text
+from powertune.sources.payloads import json_problem, read_text
 
 UUID_TOKEN = "{{powertune.uuid}}"  # noqa: S105 - a placeholder, no secret
 INDEX_TOKEN = "{{powertune.index}}"  # noqa: S105 - likewise
 """In a payload these stand for something else in each invocation: a random UUID, and a number that counts up."""
 
 _HASH_DIGITS = 12
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ class WeightedEvents:
     def hand(self, memory_mb: int, samples: int) -> Hand:
         """Return `samples` events in their proportions, and then as many again."""
         # Each size has an order of its own, so that no event always meets the same environment.
-        shuffle = random.Random(f"{self._seed} {memory_mb}").shuffle  # noqa: S311 - an order, no secret
-        return _Deck(self._events, proportions([event.weight for event in self._events], samples), shuffle)
+        order = random.Random(f"{self._seed} {memory_mb}")  # noqa: S311 - an order, no secret
+        return _Deck(self._events, proportions([event.weight for event in self._events], samples), order)
 
     def check(self, runs: int, samples: int) -> None:  # noqa: ARG002 - the number per size decides
         """Raise UsageError where a size has fewer runs than there are events."""
@@ -134,19 +135,23 @@ class WeightedEvents:
 
 
 class _Deck:
-    def __init__(self, events: Sequence[Event], counts: Sequence[int], shuffle: Any) -> None:
-        self._full = [event for event, count in zip(events, counts, strict=True) for _ in range(count)]
-        self._shuffle = shuffle
-        self._left: list[Event] = []
+    """Deals rounds of `counts` of each event: a round is over when so many are out for good, not taken back."""
+
+    def __init__(self, events: Sequence[Event], counts: Sequence[int], order: random.Random) -> None:
+        self._events = events
+        self._counts = counts
+        self._order = order
+        self._out = [0] * len(events)
 
     def deal(self) -> Event:
-        if not self._left:
-            self._left = list(self._full)
-            self._shuffle(self._left)
-        return self._left.pop()
+        wanted = 1 + min(out // count for out, count in zip(self._out, self._counts, strict=True))
+        left = [max(0, wanted * count - out) for out, count in zip(self._out, self._counts, strict=True)]
+        place = self._order.choices(range(len(left)), left)[0]
+        self._out[place] += 1
+        return self._events[place]
 
     def take_back(self, event: Event) -> None:
-        self._left.append(event)
+        self._out[self._events.index(event)] -= 1
 
 
 class EventLines:
@@ -215,11 +220,10 @@ def read_events(spec: str, seed: int | None = None) -> Events:
     payload of one run. Raises BadInputError.
     """
     content = read_text(spec, noun="payloads", hint="name a file of payloads, or - for standard input")
-    shown = text.printable(spec, limit=120)
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+    shown = _shown(spec)
+    if json_problem(content) is not None:
         return _lines(content, shown)
+    document = json.loads(content)
     if isinstance(document, list) and document:
         return WeightedEvents(_weighted(document, shown), seed)
     raise BadInputError(
@@ -231,9 +235,29 @@ def read_events(spec: str, seed: int | None = None) -> Events:
 def weighted_events(payloads: Sequence[tuple[float, str]], seed: int | None = None) -> Events:
     """Return a mix of (weight, JSON text) pairs. Raises BadInputError for a weight that is none."""
     return WeightedEvents(
-        [Event(payload, f"{number}-{named(payload)}", weight) for number, (weight, payload) in enumerate(payloads, 1)],
+        [
+            Event(payload, f"{number}-{named(payload)}", _weight(weight, f"payload {number}"))
+            for number, (weight, payload) in enumerate(payloads, 1)
+        ],
         seed,
     )
+
+
+def _shown(spec: str) -> str:
+    """Return what messages call the source of events: never the payloads themselves, which may be given inline."""
+    if spec == "-":
+        return "standard input"
+    return "what is given inline" if spec.lstrip()[:1] in ("{", "[", '"') else text.printable(spec, limit=120)
+
+
+def _weight(weight: object, place: str) -> float:
+    # The bounds keep sums and shares of weights within what floats hold.
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
+        raise BadInputError(
+            f"{place} has no weight above 0 (or one beyond {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g})",
+            hint="leave the payload out, or give it a weight",
+        )
+    return float(weight)
 
 
 def _weighted(items: Sequence[Any], shown: str) -> list[Event]:
@@ -248,14 +272,12 @@ def _weighted(items: Sequence[Any], shown: str) -> list[Event]:
                 f"{place} has a key {text.printable(unknown[0], limit=40)!r}",
                 hint=text.nearest(unknown[0], ("payload", "weight", "name")) or "there are payload, weight and name",
             )
-        weight = item.get("weight", 1)
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
-            raise BadInputError(f"{place} has no weight above 0", hint="leave the payload out, or give it a weight")
+        weight = _weight(item.get("weight", 1), place)
         payload = json.dumps(item["payload"])
         name = item.get("name")
         if name is not None and not isinstance(name, str):
             raise BadInputError(f"{place} has a name that is no text", hint='write "name": "usual"')
-        events.append(Event(payload, name or f"{number}-{named(payload)}", float(weight)))
+        events.append(Event(payload, name or f"{number}-{named(payload)}", weight))
     names = [event.name for event in events]
     if len(set(names)) < len(names):
         raise BadInputError(f"two payloads of {shown} have the same name", hint="give each its own")
@@ -264,15 +286,13 @@ def _weighted(items: Sequence[Any], shown: str) -> list[Event]:
 
 def _lines(content: str, shown: str) -> EventLines:
     payloads = []
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.split("\n"), 1):  # what else Python takes for line ends, JSON text may hold
         if not line.strip():
             continue
-        try:
-            json.loads(line)
-        except (ValueError, RecursionError):
+        if json_problem(line) is not None:
             raise BadInputError(
                 f"line {number} of {shown} is not JSON", hint="one payload a line, each a whole JSON value"
-            ) from None
+            )
         payloads.append(line.strip())
     if not payloads:
         raise BadInputError(f"{shown} holds no payload", hint="one payload a line, each a whole JSON value")

@@ -1,5 +1,6 @@
 """What people see, fixed in files: made anew with `pytest --update-golden`, and then looked at."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import powertune
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
+from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.report import Style, render
 
@@ -58,6 +60,57 @@ class ScaledSource:
             yield Invocation(size, scaled_ms[0] * 1.2, init_ms=212.5, cold=True, max_memory_used_mb=190)
 
 
+class LiveSource:
+    """A function on AWS that waits 20 ms and computes for 90, invoked with a mix of two payloads on unlike hosts.
+
+    It does not fit into 128 MB, its partner failed once at 512 MB, and the account stops at 3,008 MB.
+    """
+
+    sizes = (128, 256, 512, 1024, 1769, 4096)
+    facts = SourceFacts(
+        kind="aws",
+        default_samples=8,
+        function=FunctionFacts("orders", "python3.13", "arm64", "eu-central-1", 1024),
+        details={"run_id": "0123456789ab", "qualifier": "live", "durations_from_logs": 0, "throttled": 3},
+        warnings=(RunWarning("throttled", "AWS throttled 3 invocations, which were sent again later", "try --serial"),),
+        unavailable={4096: "this account offers at most 3,008 MB"},
+        payload_weights={"usual": 0.75, "large": 0.25},
+    )
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
+        for size, count in plan.items():
+            if size == 128:
+                yield Invocation(
+                    size, 812.5, 1063, 250.5, 128, cold=True, request_id="128-0", payload="usual",
+                    status="out-of-memory", error="Runtime.OutOfMemory", environment="128/a",
+                )  # fmt: skip
+            if size in (128, 4096):
+                continue
+            for call in range(count + 2):
+                environment = call % 2
+                payload = "large" if call % 4 == 3 else "usual"
+                work_ms = 90 * max(1.0, 1769 / size) * (2 if payload == "large" else 1) * (1 + 0.1 * environment)
+                duration_ms = round(work_ms * (1 + 0.002 * call) + 20, 2)
+                init_ms = 212.5 if call < 2 else None
+                yield Invocation(
+                    size, duration_ms, math.ceil(duration_ms + (init_ms or 0)), init_ms, 96, cold=call < 2,
+                    request_id=f"{size}-{call}", payload=payload, environment=f"{size}/{'ab'[environment]}",
+                )  # fmt: skip
+            if size == 512:
+                yield Invocation(
+                    size, 61.2, 62, None, 96, request_id="512-x", payload="usual", status="failed",
+                    error="PartnerError: no answer", environment="512/a",
+                )  # fmt: skip
+
+
 def recorded() -> powertune.TuningRun:
     records = [Invocation(size, duration_ms) for size, duration_ms in PRIMES_MS.items()]
     return powertune.estimate(
@@ -77,7 +130,17 @@ def in_china() -> powertune.TuningRun:
     return powertune.tune(ScaledSource(), region="cn-north-1", strategy="speed")
 
 
-RUNS = {"recorded": recorded, "dry-run": dry_run, "nothing-qualifies": nothing_qualifies, "china": in_china}
+def live() -> powertune.TuningRun:
+    return powertune.tune(LiveSource())
+
+
+RUNS = {
+    "recorded": recorded,
+    "dry-run": dry_run,
+    "nothing-qualifies": nothing_qualifies,
+    "china": in_china,
+    "live": live,
+}
 
 
 def steady(rendered: str) -> str:

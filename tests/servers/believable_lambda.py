@@ -536,6 +536,10 @@ class BelievableLambda:
         if request.service == "logs":
             self._logs.write()
         environ = request.handler.make_environ()
+        if request.service == "lambda" and request.function:
+            # moto takes names and whole ARNs, and stumbles over what lies between.
+            for key in ("PATH_INFO", "RAW_URI", "REQUEST_URI"):
+                environ[key] = re.sub(r"(?<=/functions/)[^/?]+", request.function, environ.get(key, ""), count=1)
         sent = request.body if body is None else body
         environ["wsgi.input"] = io.BytesIO(sent)
         environ["CONTENT_LENGTH"] = str(len(sent))
@@ -780,6 +784,7 @@ class BelievableLambda:
         with self._lock:
             state, latest = self._find(request.region, request.function)
             if request.qualifier is None:
+                self._versions(request.region, request.function).clear()  # moto never heard of them
                 self._backend(request.region).delete_function(request.function)
                 del self._functions[request.region, request.function]
                 return Answer(204)

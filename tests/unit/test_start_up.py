@@ -39,6 +39,13 @@ def modules_after(arguments: list[str], environment: dict[str, str] | None = Non
         (["dry-run", "a:b", "--memory", "12"], {}),
         (["dry-run", "a:b", "--strategy", "fastest"], {}),
         (["estimate", "x.csv", "--format", "pdf"], {}),
+        (["tune"], {}),
+        (["tune", "orders", "--alias", "live"], {}),
+        (["tune", "orders", "--memory", "64"], {}),
+        (["tune", "orders", "--max-spend", "nan"], {}),
+        (["restore", "--bogus"], {}),
+        (["doctor"], {}),
+        (["policy", "orders"], {}),
         ([], {"_POWERTUNE_COMPLETE": "complete_bash", "COMP_WORDS": "powertune dr", "COMP_CWORD": "1"}),
         ([], {"_POWERTUNE_COMPLETE": "source_zsh"}),
     ],
@@ -48,8 +55,9 @@ def test_quick_answers_load_nothing_heavy(arguments: list[str], environment: dic
     assert modules_after(arguments, environment).isdisjoint(HEAVY)
 
 
-def test_help_loads_rich_and_nothing_else_that_is_heavy() -> None:
-    assert modules_after(["--help"]).isdisjoint(set(HEAVY) - {"rich", "pygments"})
+@pytest.mark.parametrize("command", [[], ["tune"], ["restore"], ["doctor"], ["policy"]], ids=str)
+def test_help_loads_rich_and_nothing_else_that_is_heavy(command: list[str]) -> None:
+    assert modules_after([*command, "--help"]).isdisjoint(set(HEAVY) - {"rich", "pygments"})
 
 
 def test_the_package_itself_loads_none_of_its_rooms() -> None:

@@ -16,16 +16,30 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from powertune.errors import AwsError, PowertuneError
-from powertune.sources.aws.clients import Aws, CredentialsError, DeniedError, error_code, error_message, explained, told
+from powertune.sources.aws.clients import (
+    Aws,
+    CredentialsError,
+    DeniedError,
+    NotFoundError,
+    error_code,
+    error_message,
+    explained,
+    told,
+)
 from powertune.sources.aws.target import DEPLOYED_FIELDS, LATEST, Target, differences, plain, settled_configuration
 
 _MARK = "powertune"
 _MARKED = re.compile(
     rf"{_MARK} run (?P<run>[0-9a-f]+)\.(?P<number>[0-9]+): (?P<memory>[0-9]+) MB, was (?P<was>[0-9]+) MB; "
+    r"(?:then (?P<next>[0-9, ]+) MB; )?"
 )
+_MOST_NEXT = 8
+"""Sizes to come that a mark names: a version's description holds 256 characters."""
 _MEMORY_LIMIT = re.compile(r"less than or equal to (\d+)")
 _TRIES = 8
 _RESTORE_TRIES = 6
+_TRIES_IF_HOPELESS = 2
+"""For what is not likely to pass: a permission or the whole function that is missing, a bug."""
 _LONGEST_PAUSE_S = 8.0
 _DELETES_AT_ONCE = 4
 """Deletions side by side; Lambda's control plane takes 15 requests a second over all callers of the account."""
@@ -61,6 +75,8 @@ class Marked:
     run_id: str
     memory_mb: int
     was_mb: int
+    next_mb: tuple[int, ...] = ()
+    """Sizes that `$LATEST` was to get next."""
 
 
 def fingerprint(config: Mapping[str, Any]) -> dict[str, str]:
@@ -103,6 +119,8 @@ class Changes:
         self.run_id = run_id
         self.memory_mb = memory_mb
         self._sizes_mb = {*sizes_mb, memory_mb}
+        # What this run may have left there: anything it was going to set, or, while it runs, just the last of it.
+        self._may_have_mb = {memory_mb} if is_back else self._sizes_mb
         self._original = original
         self._deployed = deployed
         self._poll_s = poll_s
@@ -132,10 +150,12 @@ class Changes:
 
         Raises SizeRefusedError where AWS does not offer that size, DeployedMeanwhileError, PowertuneError.
         """
+        self._may_have_mb = {*self._may_have_mb, memory_mb}
         with told("changing the function's memory"):
             for config in self._attempts():
                 if config["MemorySize"] == memory_mb:
                     self._settled = config
+                    self._may_have_mb = {memory_mb}
                     return
                 self.is_back = False
                 try:
@@ -152,18 +172,21 @@ class Changes:
                     ) from error
                 # The next round waits until the update is over, and sees what came of it.
 
-    def publish(self) -> Version:
+    def publish(self, then_mb: Sequence[int] = ()) -> Version:
         """Publish `$LATEST` as it was last settled, as a version that carries this run's mark.
 
-        Lambda publishes nothing where nothing has changed since the last version: that one is returned, as not ours.
+        The mark tells what to put back; and the sizes to come, `then_mb`, for telling this run's doing from somebody
+        else's where there is nothing but the mark to go by. Lambda publishes nothing where nothing has changed since
+        the last version: that one is returned, as not ours.
         """
         self._published += 1
+        then = f"then {', '.join(map(str, then_mb[:_MOST_NEXT]))} MB; " if then_mb else ""
         with told("publishing a version of the function"):
             for config in self._attempts(self._settled):
                 memory_mb = int(config["MemorySize"])
                 mark = (
                     f"{_MARK} run {self.run_id}.{self._published}: {memory_mb} MB, was {self.memory_mb} MB; "
-                    "powertune restore removes it"
+                    f"{then}powertune restore removes it"
                 )
                 code = {"CodeSha256": config["CodeSha256"]} if config.get("CodeSha256") else {}
                 answer = self._unless_overtaken(self._aws.control.publish_version, config, Description=mark, **code)
@@ -186,6 +209,8 @@ class Changes:
         except ClientError as error:
             if error_code(error) in ("ResourceConflictException", "PreconditionFailedException"):
                 return None
+            if error_code(error) == "InvalidParameterValueException" and "CodeSHA256" in error_message(error):
+                return None
             raise
 
     def _attempts(self, settled: Mapping[str, Any] | None = None) -> Iterator[Mapping[str, Any]]:
@@ -199,7 +224,7 @@ class Changes:
             config = settled or settled_configuration(self._aws, self.function_arn, poll_s=self._poll_s)
             settled = None
             changed = self._changed(config)
-            if changed or config["MemorySize"] not in self._sizes_mb:
+            if changed or config["MemorySize"] not in self._may_have_mb:
                 raise self._meanwhile(changed, config["MemorySize"])
             if config.get("LastUpdateStatus") == "Failed":
                 raise AwsError(
@@ -234,7 +259,7 @@ class Changes:
             memory_mb = config["MemorySize"]
             if memory_mb == self.memory_mb:
                 return
-            if changed or memory_mb not in self._sizes_mb:
+            if changed or memory_mb not in self._may_have_mb:
                 raise self._meanwhile(changed, memory_mb)
             needed = True
             self.set_memory(self.memory_mb)
@@ -283,7 +308,8 @@ class Changes:
             try:
                 self._aws.control.delete_function(FunctionName=self.function_arn, Qualifier=number)
             except ClientError as error:
-                if error_code(error) == "ResourceConflictException":
+                # A version that is still being set up cannot be deleted either, but soon.
+                if error_code(error) == "ResourceConflictException" and "alias" in error_message(error).lower():
                     return False
                 if error_code(error) != "ResourceNotFoundException":
                     raise
@@ -297,10 +323,11 @@ class Changes:
                     step()
                 except (ClientError, BotoCoreError) as error:
                     raise explained(error, "putting the function back") from error
-            except (DeployedMeanwhileError, DeniedError):
+            except DeployedMeanwhileError:
                 raise
-            except PowertuneError as error:
-                if attempt == _RESTORE_TRIES - 1:
+            except Exception as error:  # even after a bug: nothing is worse than a function that is left changed
+                may_pass = isinstance(error, PowertuneError) and not isinstance(error, DeniedError | NotFoundError)
+                if attempt == (_RESTORE_TRIES if may_pass else _TRIES_IF_HOPELESS) - 1:
                     raise
                 if isinstance(error, CredentialsError):
                     self._aws = self._aws.renewed()
@@ -353,5 +380,7 @@ def marked_versions(aws: Aws, function_arn: str) -> list[Marked]:
             for version in page["Versions"]:
                 marked = _MARKED.match(version.get("Description") or "")
                 if marked and version["Version"] != LATEST:
-                    found.append(Marked(version["Version"], marked["run"], int(marked["memory"]), int(marked["was"])))
+                    next_mb = tuple(map(int, re.findall("[0-9]+", marked["next"] or "")))
+                    memory_mb, was_mb = int(marked["memory"]), int(marked["was"])
+                    found.append(Marked(version["Version"], marked["run"], memory_mb, was_mb, next_mb))
     return found

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    IncompleteReadError,
     ProxyConnectionError,
     SSLError,
 )
@@ -25,6 +26,7 @@ from powertune.aws_lambda.report_record import DamagedRecordError, ReportRecord,
 from powertune.errors import AwsError, PowertuneError
 from powertune.model.invocation import Invocation, Status
 from powertune.sources.aws.clients import Aws, error_code, error_message, explained, is_unreachable
+from powertune.sources.aws.spending import longest_ms
 from powertune.sources.aws.target import Target
 
 _FIRST_PAUSE_S = 0.5
@@ -198,7 +200,7 @@ class Invoker:
             if after is _After.STOP:
                 raise _stops(problem) from problem
             if after is _After.UNCERTAIN:
-                return _lost(problem, version, memory_mb, name, sent_at, ended_at)
+                return self._lost(problem, version, memory_mb, name, sent_at, ended_at)
             tries += 1
             if after is _After.THROTTLED:
                 self.gate.throttled()
@@ -208,15 +210,31 @@ class Invoker:
             if self._is_stopped() or (after is _After.FEW and tries > _FEW_TRIES) or waited_s > self._patience_s:
                 return _refused(problem, after, version, memory_mb, name, sent_at, ended_at)
             self._pause(tries, problem)
+            if self._is_stopped():
+                return _refused(problem, after, version, memory_mb, name, sent_at, ended_at)
 
     def _pause(self, tries: int, problem: Exception) -> None:
         asked_s = 0.0
         if isinstance(problem, ClientError):
             headers = problem.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             asked = str(headers.get("retry-after", ""))
-            asked_s = float(asked) if asked.replace(".", "", 1).isdigit() else 0.0
+            asked_s = float(asked) if asked.replace(".", "", 1).isdecimal() else 0.0
         backoff_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(tries - 1, 8)) * self._random.uniform(0.5, 1.0)
         time.sleep(max(min(asked_s, _LONGEST_PAUSE_S), backoff_s) * self._time_scale)
+
+    def _lost(
+        self, error: Exception, version: str, memory_mb: int, name: str | None, sent_at: float, ended_at: float
+    ) -> Answer:
+        elapsed_ms = max(1.0, (ended_at - sent_at) * 1000)  # clocks may be set back
+        invocation = Invocation(
+            memory_mb,
+            elapsed_ms,
+            billed_ms=math.ceil(min(elapsed_ms, longest_ms(self._target.timeout_s))),
+            payload=name,
+            status="unavailable",
+            error=f"no answer, and it may have run: {_words(error)}",
+        )
+        return Answer(invocation, version, sent_at, ended_at, is_final=False, is_lost=True)
 
     def _read(
         self, response: dict[str, Any], body: bytes, version: str, memory_mb: int, name: str | None, sent_at: float
@@ -227,7 +245,7 @@ class Invoker:
         error_type = None if failure is None else failure.error_type
         record = report_of(response.get("LogResult"), request_id, memory_mb)
         if record is None:
-            elapsed_ms = (ended_at - sent_at) * 1000
+            elapsed_ms = max(1.0, (ended_at - sent_at) * 1000)  # clocks may be set back
             invocation = Invocation(
                 memory_mb,
                 elapsed_ms,
@@ -306,7 +324,7 @@ def report_of(log_result: str | None, request_id: str | None, memory_mb: int) ->
     """Return the REPORT record in a log tail (base64), or None.
 
     The tail holds the last 4 KB of one invocation's log, in which the program may have printed such lines itself: the
-    record of this request counts, else the last one at this memory size.
+    record of this request counts; the last one at this memory size where the request is not known.
     """
     if not log_result:
         return None
@@ -319,8 +337,8 @@ def report_of(log_result: str | None, request_id: str | None, memory_mb: int) ->
         for record in iter_reports(tail.splitlines())
         if not isinstance(record, DamagedRecordError) and record.memory_mb == memory_mb
     ]
-    matching = [record for record in records if record.request_id == request_id]
-    return next(iter(reversed(matching or records)), None)
+    matching = [record for record in records if not request_id or record.request_id == request_id]
+    return matching[-1] if matching else None
 
 
 def _consequence(error: Exception) -> _After:
@@ -337,32 +355,23 @@ def _consequence(error: Exception) -> _After:
     if isinstance(error, _NOT_SENT):
         return _After.FEW
     # What is left of connections breaks while an answer is awaited or read.
-    return _After.UNCERTAIN if is_unreachable(error) or isinstance(error, OSError) else _After.STOP
+    is_cut = is_unreachable(error) or isinstance(error, IncompleteReadError | OSError)
+    return _After.UNCERTAIN if is_cut else _After.STOP
 
 
 def _stops(error: ClientError | BotoCoreError | OSError) -> PowertuneError:
-    if isinstance(error, OSError):
-        return AwsError(f"invoking the function: {error}", hint="check the network")
-    return explained(error, "invoking the function")
+    if isinstance(error, ClientError) and error_code(error) == "InvalidRequestContentException":
+        # What AWS says here quotes the payload.
+        return AwsError("AWS does not take the payload for JSON", hint="see what a pre-processor makes of it")
+    if isinstance(error, ClientError | BotoCoreError):
+        return explained(error, "invoking the function")
+    return AwsError(f"invoking the function: {error}", hint="check the network")
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, ClientError):
         return text.printable(f"{error_code(error)}: {error_message(error)}")
     return text.printable(type(error).__name__)
-
-
-def _lost(error: Exception, version: str, memory_mb: int, name: str | None, sent_at: float, ended_at: float) -> Answer:
-    elapsed_ms = (ended_at - sent_at) * 1000
-    invocation = Invocation(
-        memory_mb,
-        elapsed_ms,
-        billed_ms=math.ceil(elapsed_ms),
-        payload=name,
-        status="unavailable",
-        error=f"no answer, and it may have run: {_words(error)}",
-    )
-    return Answer(invocation, version, sent_at, ended_at, is_final=False, is_lost=True)
 
 
 def _refused(

@@ -155,9 +155,13 @@ class Journal:
 
     def forget(self) -> None:
         """Take the journal away: the function is as it was."""
-        self.close()
         with suppress(FileNotFoundError):
             self.path.unlink()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the journal, which stays: the run has ended, whatever it left, and others may put that back."""
+        self.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -173,7 +177,7 @@ class Journal:
         """Whether the run that wrote this is still going, as far as this machine can tell by its lock."""
         try:
             with self.path.open(encoding="utf-8") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: who else looks is not taken for it
         except BlockingIOError:
             return self._lock is None
         except OSError:  # gone meanwhile, or on a file system without locks
@@ -187,17 +191,32 @@ def journals(folder: Path | None = None) -> Iterator[Journal]:
     Raises BadInputError for one that cannot be read: it may be the only trace of a change.
     """
     home = folder or state_folder()
-    paths = sorted(home.glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name)) if home.is_dir() else []
-    for path in paths:
+    for path in sorted(home.glob("*.json"), key=_age) if home.is_dir() else []:
         try:
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            document["sizes_mb"] = tuple(document["sizes_mb"])
-            yield Journal(Entry(**document), home)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            journal = Journal(_read(path), home)
+        except FileNotFoundError:  # its run has ended meanwhile
+            continue
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BadInputError(
                 f"the journal {text.printable(path)} cannot be read: {text.printable(error, limit=80)}",
                 hint="it tells what an interrupted run changed: look into it, put that back by hand, and delete it",
             ) from error
+        yield journal
+
+
+def _read(path: Path) -> Entry:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if document["format"] != _FORMAT:
+        raise ValueError(f"it has format {document['format']}, of another version of powertune")
+    document["sizes_mb"] = tuple(document["sizes_mb"])
+    return Entry(**document)
+
+
+def _age(path: Path) -> tuple[float, str]:
+    try:
+        return path.stat().st_mtime, path.name
+    except FileNotFoundError:  # gone meanwhile
+        return 0.0, path.name
 
 
 def _write_durably(path: Path, content: str) -> TextIO:

@@ -104,14 +104,16 @@ def match(
     Every version here is one of powertune's own, which nobody else calls, so that what its streams hold beyond the
     known request ids can only be runs of this tuning.
     """
-    by_id = {report.record.request_id: report for report in reports}
-    found = {
-        place: by_id[answer.invocation.request_id]
-        for place, answer in enumerate(answers)
-        if answer.invocation.request_id in by_id
-    }
+    # A program can print such records, too; that of another size is none of Lambda's.
+    by_id = {(report.record.request_id, report.record.memory_mb): report for report in reports}
+    found: dict[int, LoggedReport] = {}
+    for place, answer in enumerate(answers):
+        request_id, memory_mb = answer.invocation.request_id, answer.invocation.memory_mb
+        own = by_id.pop((request_id, memory_mb), None) if request_id else None
+        if own is not None:
+            found[place] = own
     used = {report.record.request_id for report in found.values()} | set(taken)
-    free = sorted((report for report in reports if report.record.request_id not in used), key=lambda report: report.at)
+    free = sorted((report for (name, _), report in by_id.items() if name not in used), key=lambda report: report.at)
     waiting = sorted((answer.ended_at, place) for place, answer in enumerate(answers) if place not in found)
     for _, place in waiting:
         chosen = next((report for report in free if _could_be(answers[place], report)), None)

@@ -138,7 +138,7 @@ class Measuring:
         """Have a version measured, at once or, where sizes take turns, when it is this one's turn."""
 
         def go() -> None:
-            workers = job.begin_version(is_new=is_new)
+            workers = job.begin_version(version.number, is_new=is_new)
             self._progress.state(job.memory_mb, "opening environments" if is_new else "measuring")
             for _ in range(workers):
                 self._threads.submit(lambda: self._work(job, version))
@@ -165,7 +165,7 @@ class Measuring:
             self._await_active(version)
             while not self._stopping.is_set():
                 began = time.monotonic()
-                task = job.take()
+                task = job.take(version.number)
                 if task is None:
                     break
                 self._run(job, version, task)
@@ -199,14 +199,18 @@ class Measuring:
         if reserved is None:
             job.gave_up(task, "the spending limit was reached")
             return
-        payload = self._counter.filled(task.event.payload)
-        if self._processors.pre is not None:
-            payload = self._processors.pre(payload) or payload
-        answer = self._invoker.invoke(version.number, job.memory_mb, payload, task.event.name)
+        try:
+            payload = self._counter.filled(task.event.payload)
+            if self._processors.pre is not None:
+                payload = self._processors.pre(payload) or payload
+            answer = self._invoker.invoke(version.number, job.memory_mb, payload, task.event.name)
+        except BaseException:  # it did not run: what may have run is an answer
+            self._spending.release(reserved)
+            raise
         if self._include_payloads:
             kept = replace(answer.invocation, extra={**answer.invocation.extra, "payload_text": payload})
             answer = replace(answer, invocation=kept)
-        cost = self._spending.settle(reserved, answer.invocation)
+        cost = self._spending.settle(reserved, answer.invocation, is_lost=answer.is_lost)
         job.took(task, answer)
         if answer.invocation.request_id:
             self._known_ids.add(answer.invocation.request_id)
@@ -262,7 +266,8 @@ class Measuring:
         for place, (task, answer) in enumerate(unread):
             report = found.get(place)
             invocation = self._unlogged(answer) if report is None else self._logged(answer, report)
-            difference = self._spending.correct(answer.invocation, invocation)
+            was_lost = answer.is_lost and report is not None
+            difference = self._spending.correct(answer.invocation, invocation, was_lost=was_lost)
             job.read(task, answer, invocation)
             self._emit(job, invocation, difference)
         if not found and not only_lost and not self._reports_in_answers and not self.from_logs:
@@ -297,19 +302,22 @@ class _Threads:
     def __init__(self, most: int) -> None:
         self._most = most
         self._count = 0
+        self._is_closed = False
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
 
     def submit(self, task: Callable[[], None]) -> None:
         self._work.put(task)
         with self._lock:
-            if self._count < self._most:
+            if self._count < self._most and not self._is_closed:
                 self._count += 1
                 threading.Thread(target=self._loop, daemon=True).start()
 
     def close(self) -> None:
-        for _ in range(self._count):
-            self._work.put(None)
+        with self._lock:
+            self._is_closed = True
+            for _ in range(self._count):
+                self._work.put(None)
 
     def _loop(self) -> None:
         while (task := self._work.get()) is not None:

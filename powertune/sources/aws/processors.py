@@ -1,11 +1,11 @@
 """What a user has called before and after each invocation: a Lambda function, or a Python function on this machine."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 from powertune import text
+from powertune.aws_lambda.function_name import parse_function
 from powertune.errors import AwsError, BadInputError
 from powertune.sources.aws.clients import Aws, told
 from powertune.sources.aws.measuring import Processors
@@ -13,7 +13,6 @@ from powertune.sources.handler import load_handler, split_handler
 
 _LONGEST_S = 900
 _CONNECTIONS = 24
-_ARN = re.compile(r"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):\d{12}:function:.+")
 
 
 def processors(pre: str | None, post: str | None, *, profile: str | None = None) -> Processors:
@@ -27,10 +26,9 @@ def processors(pre: str | None, post: str | None, *, profile: str | None = None)
 
 
 def _callable(spec: str, profile: str | None) -> Callable[[Any], Any]:
-    arn = _ARN.fullmatch(spec)
-    if arn is None:
+    if not spec.startswith("arn:"):
         return load_handler(*split_handler(spec))  # type: ignore[return-value] # called with one argument
-    client = Aws(arn["region"], profile=profile).invoking(_LONGEST_S, _CONNECTIONS)
+    client = Aws(parse_function(spec).region, profile=profile).invoking(_LONGEST_S, _CONNECTIONS)
 
     def invoke(value: Any) -> Any:
         with told(f"invoking the processor {text.printable(spec)}"):

@@ -1,7 +1,8 @@
 """What is left to run at one memory size: deals out runs, takes in what came of them, knows when it is enough."""
 
 import threading
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 from powertune.model.invocation import Invocation
 from powertune.sources.aws.invoker import Answer
@@ -44,7 +45,7 @@ class SizeJob:
         self.samples = samples
         self.openers = openers
         """Runs that open environments, over all `versions` of the size that are still to come."""
-        self._versions_left = versions
+        self._unpublished = self._versions_left = versions
         self._cold_wanted = cold_wanted
         self.stopped: str | None = None
         """Why no further run is made, where that is not because there are enough."""
@@ -55,7 +56,7 @@ class SizeJob:
         self._lock = threading.Lock()
         self._versions = max(1, versions)
         self._openers_to_come = openers
-        self._openers_left = 0
+        self._openers_left: Counter[str] = Counter()
         self._issued = self._warming = 0
         self._warm = self._cold = self._bad = self._used_up = 0
         self._workers = 0
@@ -79,60 +80,64 @@ class SizeJob:
         return self._never_run[0] if self._never_run and not self.has_runs else None
 
     def finish(self) -> bool:
-        """Let the last thread go; return whether nobody works on this size any more, and nobody will. Once."""
+        """Return whether nobody works on this size any more, and nobody will. True once."""
         with self._lock:
-            self._workers = max(0, self._workers - 1)
             if self._workers or self._versions_left or self._is_finished:
                 return False
             self._is_finished = True
             return True
 
-    def begin_version(self, *, is_new: bool) -> int:
+    def begin_version(self, version: str, *, is_new: bool) -> int:
         """Let threads work on a version, and return how many: enough to open its share of environments side by side."""
         with self._lock:
             openers = 0
             if is_new:
                 openers = min(self._openers_to_come, -(-self.openers // self._versions))
                 self._openers_to_come -= openers
-                self._openers_left += openers
+                self._openers_left[version] += openers
                 self._versions_left -= 1
-            workers = max(openers, min(self._parallel, self.samples))
+            # One comes even where there is nothing to do, as the last to leave ends the size.
+            workers = max(1, openers, min(self._parallel, self.samples))
             self._workers += workers
             return workers
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether it has all its versions."""
+    def needs_another_version(self) -> bool:
+        """Take note that a version was published; return whether that was not the last."""
         with self._lock:
-            return not self._versions_left
+            self._unpublished -= 1
+            return self._unpublished > 0
 
     def cancel_versions(self, why: str) -> bool:
-        """Take note that no further version comes; return whether that finishes it."""
+        """Take note that no further version is published; return whether that finishes it."""
         with self._lock:
-            self._versions_left = 0
+            self._versions_left -= self._unpublished  # what is left was published, and waits for its turn
+            self._unpublished = 0
+            if self._workers or self._versions_left or self._is_finished:
+                return False
             if not self._issued:
                 self.stopped = self.stopped or why
-            if self._workers or self._is_finished:
-                return False
             self._is_finished = True
             return True
 
     def come_back(self) -> int:
-        """Return how many threads are still needed in place of the last one, and count them in: 0 for enough."""
+        """Return how many threads are still needed in place of the last one, and count them in: 0 lets it go."""
         with self._lock:
             missing = self.samples - self._warm - self._used_up
-            if self.stopped or missing <= 0 or self._issued >= self._most or self._versions_left:
-                return 0
-            needed = min(self._parallel, missing)
+            if self._unread:  # from another version, whose threads have left it to this one
+                needed = 1
+            elif self.stopped or missing <= 0 or self._issued >= self._most or self._versions_left:
+                needed = 0
+            else:
+                needed = min(self._parallel, missing)
             self._workers += needed - 1
             return needed
 
-    def take(self) -> Task | None:
-        """Return the next run to make, or None where this thread is not needed any more."""
+    def take(self, version: str) -> Task | None:
+        """Return the next run to make on a version, or None where this thread is not needed any more."""
         with self._lock:
             if self.stopped or self._issued >= self._most:
                 return None
-            is_opener = self._openers_left > 0
+            is_opener = self._openers_left[version] > 0
             if not is_opener and (
                 self._warm + self._used_up + self._warming >= self.samples or self._warming >= self._parallel
             ):
@@ -142,7 +147,7 @@ class SizeJob:
                 self.stopped = "the payloads are used up"
                 return None
             if is_opener:
-                self._openers_left -= 1
+                self._openers_left[version] -= 1
             else:
                 self._warming += 1
             self._issued += 1
@@ -154,7 +159,8 @@ class SizeJob:
             if not task.is_opener:
                 self._warming -= 1
             if not answer.is_final:
-                self._unread.append((task, answer))
+                # Without what the function returned, which can be megabytes: nobody reads it any more.
+                self._unread.append((task, replace(answer, response=b"")))
                 # Until the logs have been read it passes for what it was meant to be.
                 if not answer.is_lost and answer.function_error is None:
                     self._warm += not task.is_opener
@@ -189,6 +195,7 @@ class SizeJob:
         with self._lock:
             if answer.is_lost and self._repeat_lost and invocation.status != "ok":
                 self._bad += 1
+                self._deal_again(task)
                 return
             self._count(task, invocation)
 
@@ -211,15 +218,22 @@ class SizeJob:
             self.stopped = self.stopped or invocation.error or invocation.status
         elif invocation.status == "ok" and invocation.cold:
             self._cold += 1
-            if not task.is_opener:
-                self._hand.take_back(task.event)
+            self._deal_again(task)
         elif invocation.status == "ok":
             self._warm += 1
         else:
             self._bad += 1
-            self._used_up += not task.is_opener
+            if task.is_opener:
+                self._deal_again(task)
+            else:
+                self._used_up += 1
             # A size that the function cannot run at is not paid for any longer than it takes to see that.
             if not (self._warm + self._cold) and (
                 invocation.status == "out-of-memory" or self._bad >= max(_ENOUGH_FAILURES, self._parallel)
             ):
                 self.stopped = self.stopped or invocation.error or invocation.status
+
+    def _deal_again(self, task: Task) -> None:
+        """Return the event of a run that told nothing about warm ones, so that these have the whole mix."""
+        if self.samples:
+            self._hand.take_back(task.event)

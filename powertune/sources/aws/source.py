@@ -227,7 +227,13 @@ class AwsSource:
             if self._session is not None:
                 self._session.measuring.close()
                 self._put_back(self._session, exc)
+        except PowertuneError:
+            if self._session is not None:
+                self._tell_of_unfinished(self._session)
+            raise
         finally:
+            if self._session is not None:
+                self._session.journal.release()
             self.progress.end()
         if self._session is None:
             return
@@ -250,10 +256,12 @@ class AwsSource:
         changes, name = session.changes, self.inspect().name
         problems: list[PowertuneError] = []
         deleted: list[str] = []
-        with _collected(problems):
-            changes.put_back()
-        with _collected(problems):
-            deleted = changes.delete_versions()
+        try:
+            with _collected(problems):
+                changes.put_back()
+        finally:  # after a bug, too
+            with _collected(problems):
+                deleted = changes.delete_versions()
         if not problems:
             session.journal.forget()
             self.progress.note(
@@ -399,7 +407,7 @@ class AwsSource:
         try:
             while ahead and not self._stopping.is_set():
                 job = ahead.popleft()
-                version = self._publish(session, job)
+                version = self._publish(session, job, [other.memory_mb for other in ahead])
                 if version is None:
                     continue
                 if not version.is_ours and ahead and job.memory_mb not in postponed:
@@ -410,7 +418,7 @@ class AwsSource:
                     continue
                 self._versions[job.memory_mb] = version
                 session.measuring.start(job, version, is_new=True)
-                if not job.is_complete:
+                if job.needs_another_version():
                     ahead.append(job)
             session.changes.put_back()
             session.journal.mark(is_back=True)
@@ -419,17 +427,17 @@ class AwsSource:
         else:
             self._queue.put(_Prepared())
 
-    def _publish(self, session: "_Session", job: SizeJob) -> Version | None:
+    def _publish(self, session: "_Session", job: SizeJob, then_mb: Sequence[int]) -> Version | None:
         """Return a version of a size; None where there is none to be had, or none needed any more."""
         size = job.memory_mb
         if session.spending.is_exhausted or job.stopped:
-            self._cancel(job, job.stopped or "not measured: the spending limit was reached before")
+            self._cancel(job, job.stopped or "the spending limit was reached before")
             return None
         self.progress.state(size, "updating")
         try:
             session.changes.set_memory(size)
             self.progress.state(size, "publishing")
-            return session.changes.publish()
+            return session.changes.publish(then_mb)
         except SizeRefusedError as error:
             self._cancel(job, error.message)
             return None

@@ -9,9 +9,14 @@ _INIT_MS = 10_000
 """Longest init phase, which is billed, too (AWS Lambda developer guide, 2026)."""
 
 
+def longest_ms(timeout_s: float) -> float:
+    """Return the most that one run can be billed for, in ms: init and handler each as long as Lambda lets them be."""
+    return timeout_s * 1000 + _INIT_MS
+
+
 def most_per_run(rates: Rates, memory_mb: int, timeout_s: float) -> float:
-    """Return the most that one run can cost: init and handler each as long as Lambda lets them be."""
-    return float(rates.bill(memory_mb, timeout_s * 1000 + _INIT_MS))
+    """Return the most that one run can cost."""
+    return float(rates.bill(memory_mb, longest_ms(timeout_s)))
 
 
 class Spending:
@@ -22,6 +27,8 @@ class Spending:
         self._timeout_s = timeout_s
         self._limit = limit
         self._spent = self._reserved = 0.0
+        self._feared = 0.0
+        """What runs whose answers got lost may cost beyond what is counted: nobody knows how long they took."""
         self.under_way = 0
         """Runs for which money is set aside."""
         self._condition = threading.Condition()
@@ -41,31 +48,49 @@ class Spending:
         most = most_per_run(self._rates, memory_mb, self._timeout_s)
         with self._condition:
             if self._limit is not None:
-                while self._spent + self._reserved + most > self._limit and self._reserved > 0:
+                while self._spent + self._feared + self._reserved + most > self._limit and self._reserved > 0:
                     self._condition.wait()
-                if self._spent + most > self._limit:
+                if self._spent + self._feared + most > self._limit:
                     self.is_exhausted = True
                     return None
             self._reserved += most
             self.under_way += 1
             return most
 
-    def settle(self, reserved: float, invocation: Invocation) -> float:
-        """Replace what was set aside for a run by what it cost, and return that."""
+    def settle(self, reserved: float, invocation: Invocation, *, is_lost: bool = False) -> float:
+        """Replace what was set aside for a run by what it cost, and return that.
+
+        `is_lost` says that this is no more than what it has cost until the connection broke.
+        """
         cost = self.cost_of(invocation)
         with self._condition:
-            self.under_way -= 1
-            # Down to nothing with the last one, and not to what adding and subtracting floats leaves of it.
-            self._reserved = self._reserved - reserved if self.under_way else 0.0
             self._spent += cost
-            self._condition.notify_all()
+            self._feared += reserved - cost if is_lost else 0.0
+            self._give_back(reserved)
         return cost
 
-    def correct(self, before: Invocation, after: Invocation) -> float:
-        """Replace the assumed cost of a run by what the logs say, and return the difference."""
+    def release(self, reserved: float) -> None:
+        """Give back what was set aside for a run that was not made."""
+        with self._condition:
+            self._give_back(reserved)
+
+    def _give_back(self, reserved: float) -> None:
+        self.under_way -= 1
+        # Down to nothing with the last one, and not to what adding and subtracting floats leaves of it.
+        self._reserved = self._reserved - reserved if self.under_way else 0.0
+        self._condition.notify_all()
+
+    def correct(self, before: Invocation, after: Invocation, *, was_lost: bool = False) -> float:
+        """Replace the assumed cost of a run by what the logs say, and return the difference.
+
+        `was_lost` says that its answer got lost, and that nothing more is to be feared of it.
+        """
         difference = self.cost_of(after) - self.cost_of(before)
+        most = most_per_run(self._rates, before.memory_mb, self._timeout_s)
         with self._condition:
             self._spent += difference
+            self._feared -= most - self.cost_of(before) if was_lost else 0.0
+            self._condition.notify_all()
         return difference
 
     def cost_of(self, invocation: Invocation) -> float:

@@ -100,6 +100,13 @@ def connect(spec: str, *, region: str | None = None, profile: str | None = None)
     return Aws(region or named.region, profile=profile), named
 
 
+def reference_to(named: FunctionName) -> str:
+    """Return what to call a function in requests: its ARN, or as much of that as was named; without a qualifier."""
+    if named.account and named.region:
+        return named.arn_pattern
+    return f"{named.account}:function:{named.name}" if named.account else named.name
+
+
 def inspect(
     aws: Aws,
     named: FunctionName,
@@ -119,10 +126,7 @@ def inspect(
         )
     asked = qualifier or named.qualifier
     asked = None if asked == LATEST else asked
-    # An unqualified ARN where an account is named; a plain name else, which works for the account of the credentials.
-    reference = named.arn_pattern if named.account and named.region else named.name
-    if named.account and not named.region:
-        reference = f"{named.account}:function:{named.name}"
+    reference = reference_to(named)
     config = settled_configuration(aws, reference)
     _refuse_untunable(config, tenant_id)
     warnings = list(_warnings(config))
@@ -205,7 +209,10 @@ def plain(value: object) -> object:
     """Return a field of a configuration without what is empty or computed by Lambda: absent and empty are the same."""
     if isinstance(value, Mapping):
         kept = {
-            key: plain(item) for key, item in value.items() if key not in ("CodeSize", "VpcId", "OptimizationStatus")
+            # The names of environment variables are the user's own.
+            key: (item or None) if key == "Variables" else plain(item)
+            for key, item in value.items()
+            if key not in ("CodeSize", "VpcId", "OptimizationStatus")
         }
         return {key: item for key, item in kept.items() if item is not None} or None
     if isinstance(value, list):
