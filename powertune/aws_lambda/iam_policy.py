@@ -23,7 +23,6 @@ _READ = (
     "lambda:GetAlias",
     "lambda:GetFunctionConcurrency",
     "lambda:GetFunctionConfiguration",
-    "lambda:ListAliases",
     "lambda:ListProvisionedConcurrencyConfigs",
     "lambda:ListVersionsByFunction",
 )

@@ -346,7 +346,7 @@ def _plan_in_words(plan: "Plan", measuring: Measuring, *, apply: bool, alias: st
         else (f", and stops before {text.money(measuring.max_spend, plan.currency)} (--max-spend)")
     )
     platform = f"{facts.runtime or 'custom runtime'}, {facts.architecture}, {target.region}"
-    versions = text.count(len(plan.sizes_mb), "temporary version")
+    versions = text.count(plan.versions, "temporary version")
     runs = f"{' + '.join(parts)} at each size, {plan.most_runs:,} invocations at most"
     told = [
         ("Sizes", f"{sizes} MB"),

@@ -181,7 +181,7 @@ def function() -> Lambda:
 
 
 def aws(function: Lambda) -> "Aws":
-    return cast("Aws", SimpleNamespace(control=function))
+    return cast("Aws", SimpleNamespace(control=function, profile=None))
 
 
 def tuning(function: Lambda, **options: Any) -> Changes:
@@ -484,7 +484,7 @@ def test_expired_credentials_are_read_anew_for_putting_back(function: Lambda) ->
     function.deploy(MemorySize=1024)
     expired = Lambda()
     expired.faults["get_function_configuration"] = [error("ExpiredTokenException")] * 99
-    old = SimpleNamespace(control=expired, renewed=lambda: aws(function))
+    old = SimpleNamespace(control=expired, profile=None, renewed=lambda: aws(function))
     assert tuning(function, aws=old, original=None, is_back=False).put_back() is True
     assert function.latest["MemorySize"] == 512
     assert len(expired.calls) == 1
@@ -627,7 +627,9 @@ def test_a_fingerprint_takes_empty_for_absent_and_keys_in_any_order() -> None:
     [(ARN, "eu-central-1"), ("arn:aws-cn:lambda:cn-north-1:123456789012:function:orders", "cn-north-1")],
 )
 def test_commands_by_hand_name_the_region_and_the_function(arn: str, region: str) -> None:
-    for command in Changes(cast("Aws", None), arn, run_id=RUN, memory_mb=512, sizes_mb=[], original=None).by_hand():
+    for command in Changes(
+        cast("Aws", SimpleNamespace(profile=None)), arn, run_id=RUN, memory_mb=512, sizes_mb=[], original=None
+    ).by_hand():
         assert command.count("aws lambda ") == command.count(f"--region {region} --function-name orders")
     assert memory_command(arn, 512).endswith(f"--region {region} --function-name orders --memory-size 512")
 
@@ -660,7 +662,9 @@ def test_commands_by_hand_delete_nothing_where_there_is_no_version(tmp_path: Pat
     fake = tmp_path / "aws"
     fake.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
     fake.chmod(0o755)
-    changes = Changes(cast("Aws", None), ARN, run_id=RUN, memory_mb=512, sizes_mb=[], original=None)
+    changes = Changes(
+        cast("Aws", SimpleNamespace(profile=None)), ARN, run_id=RUN, memory_mb=512, sizes_mb=[], original=None
+    )
     for command in changes.by_hand():
         subprocess.run(["/bin/sh", "-c", command], check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
     deletions = [call for call in (tmp_path / "calls").read_text().splitlines() if "delete-function" in call]
@@ -673,7 +677,9 @@ NAME_CHARACTERS = "abcxyzABCXYZ0189-_"
 @pytest.mark.parametrize("name", [NAME_CHARACTERS, "a" * 64, "_", "0"])
 def test_names_that_functions_may_have_need_no_quotes_in_a_shell(name: str) -> None:
     arn = f"arn:aws:lambda:eu-central-1:123456789012:function:{name}"
-    changes = Changes(cast("Aws", None), arn, run_id=RUN, memory_mb=512, sizes_mb=[], original=None)
+    changes = Changes(
+        cast("Aws", SimpleNamespace(profile=None)), arn, run_id=RUN, memory_mb=512, sizes_mb=[], original=None
+    )
     for command in changes.by_hand():
         words = shlex.split(command)
         assert words.count(name) == command.count("--function-name")
@@ -691,3 +697,9 @@ def test_a_run_changes_the_memory_once_a_size_and_once_back(function: Lambda) ->
         changes.publish()
     changes.put_back()
     assert memory_history(function.calls) == [128, 1024, 512]
+
+
+def test_commands_by_hand_name_the_profile_that_the_run_used() -> None:
+    assert " --profile 'my team' --region " in memory_command(
+        "arn:aws:lambda:eu-west-1:123456789012:function:orders", 512, "my team"
+    )

@@ -76,7 +76,6 @@ def test_tuning_reads_changes_and_measures_the_function_and_its_versions(documen
         "lambda:GetFunctionConcurrency",
         "lambda:GetFunctionConfiguration",
         "lambda:InvokeFunction",
-        "lambda:ListAliases",
         "lambda:ListProvisionedConcurrencyConfigs",
         "lambda:ListVersionsByFunction",
         "lambda:PublishVersion",

@@ -7,6 +7,7 @@ between and changed nothing that matters. A deploy by somebody else stops everyt
 import hashlib
 import json
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -349,7 +350,7 @@ class Changes:
             f"somebody else changed the function meanwhile ({', '.join(changed) or 'its memory'}); it has"
             f" {memory_mb} MB now and had {self.memory_mb} MB before, and nothing was put back over that change",
             hint="look at its memory, and set it by hand where it is not as it should be: "
-            + memory_command(self.function_arn, self.memory_mb),
+            + memory_command(self.function_arn, self.memory_mb, self._aws.profile),
         )
         error.memory_is_ours = memory_mb != self.memory_mb and memory_mb in self._sizes_mb
         return error
@@ -357,19 +358,22 @@ class Changes:
     def by_hand(self) -> list[str]:
         """Return the commands that put the function back without powertune."""
         name, region = self.function_arn.rsplit(":", 1)[1], self.function_arn.split(":")[3]
-        function = f"--region {region} --function-name {name}"
+        function = f"{_profile_option(self._aws.profile)}--region {region} --function-name {name}"
         numbers = f"Versions[?starts_with(Description, '{_MARK} run {self.run_id}.')].Version"
         listing = f'aws lambda list-versions-by-function {function} --output text --query "{numbers}"'
         deleting = f"xargs -n 1 aws lambda delete-function {function} --qualifier"
-        return [memory_command(self.function_arn, self.memory_mb), f"{listing} | {deleting}"]
+        return [memory_command(self.function_arn, self.memory_mb, self._aws.profile), f"{listing} | {deleting}"]
 
 
-def memory_command(function_arn: str, memory_mb: int) -> str:
+def memory_command(function_arn: str, memory_mb: int, profile: str | None = None) -> str:
     """Return the AWS CLI command that gives a function a memory size."""
     name, region = function_arn.rsplit(":", 1)[1], function_arn.split(":")[3]
-    return (
-        f"aws lambda update-function-configuration --region {region} --function-name {name} --memory-size {memory_mb}"
-    )
+    function = f"{_profile_option(profile)}--region {region} --function-name {name}"
+    return f"aws lambda update-function-configuration {function} --memory-size {memory_mb}"
+
+
+def _profile_option(profile: str | None) -> str:
+    return f"--profile {shlex.quote(profile)} " if profile else ""
 
 
 def marked_versions(aws: Aws, function_arn: str) -> list[Marked]:

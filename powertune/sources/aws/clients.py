@@ -70,7 +70,7 @@ class Aws:
 
     def __init__(self, region: str | None = None, *, profile: str | None = None) -> None:
         """Take `region`, else what the environment and the AWS configuration name. Raises PowertuneError."""
-        self._profile = profile
+        self.profile = profile
         self._lock = threading.RLock()
         try:
             self._session = boto3.session.Session(region_name=region, profile_name=profile)
@@ -123,7 +123,7 @@ class Aws:
 
     def renewed(self) -> "Aws":
         """Return clients with credentials read anew, for when those in use have expired."""
-        return Aws(self.region, profile=self._profile)
+        return Aws(self.region, profile=self.profile)
 
     def _client(self, service: str, config: botocore.config.Config) -> Any:
         with self._lock, told(f"connecting to {service}"):  # boto3 sessions may not make two clients at once

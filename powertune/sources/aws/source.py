@@ -1,7 +1,6 @@
 """A function on AWS as a source: each memory size a version of its own, measured while the next one is prepared."""
 
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,19 +14,13 @@ from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size
 from powertune.aws_lambda.pricing import Rates
 from powertune.errors import AwsError, InterruptedRunError, PowertuneError
 from powertune.model.invocation import Invocation
-from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
-from powertune.sources.aws.changes import (
-    Changes,
-    DeployedMeanwhileError,
-    SizeRefusedError,
-    Version,
-    fingerprint,
-    marked_versions,
-)
+from powertune.sources.aws.changes import Changes, DeployedMeanwhileError, fingerprint, marked_versions
+from powertune.sources.aws.findings import Findings
 from powertune.sources.aws.journal import Journal, journals, new_run_id
 from powertune.sources.aws.measuring import Finished, Measuring, Pace, Processors
+from powertune.sources.aws.preparing import Prepared, Preparing
 from powertune.sources.aws.size_job import SizeJob, most_runs
 from powertune.sources.aws.spending import Spending, most_per_run
 from powertune.sources.aws.target import Target, connect, inspect
@@ -52,10 +45,8 @@ class Plan:
     most_cost: float
     """If each of them takes the function's whole timeout."""
     currency: str
-
-
-class _Prepared:
-    """All versions are published, and `$LATEST` is back."""
+    versions: int
+    """Temporary versions of the function."""
 
 
 class _Interrupted:
@@ -116,14 +107,10 @@ class AwsSource:
         self._run_id = new_run_id()
         self._target: Target | None = None
         self._session: _Session | None = None
-        self._preparing: threading.Thread | None = None
-        self._queue: SimpleQueue[Invocation | Finished | BaseException | _Prepared | _Interrupted] = SimpleQueue()
+        self._queue: SimpleQueue[Invocation | Finished | BaseException | Prepared | _Interrupted] = SimpleQueue()
         self._stopping = threading.Event()
-        self._versions: dict[int, Version] = {}
-        self._unavailable: dict[int, str] = {}
+        self._findings = Findings()
         self._environments: dict[str, str] = {}
-        self._stopped_early: dict[int, str] = {}
-        self._cold_missing: dict[int, int] = {}
 
     # Before anything is changed
 
@@ -174,6 +161,7 @@ class AwsSource:
             most_runs=most * len(self.sizes),
             most_cost=sum(most * most_per_run(rates, size, target.timeout_s) for size in self.sizes),
             currency=rates.prices.currency,
+            versions=len(self.sizes) * self._versions_per_size(asked, self._concurrency(target)),
         )
 
     def _openers_and_samples(self, asked: int) -> tuple[int, int]:
@@ -193,8 +181,9 @@ class AwsSource:
     @property
     def facts(self) -> SourceFacts:
         """What is known of the function and of how it was measured."""
-        target = self.inspect()
-        measuring = self._session and self._session.measuring
+        target, session = self.inspect(), self._session
+        measuring = session and session.measuring
+        found = self._findings.warnings(session.measuring, session.spending, session.currency) if session else ()
         return SourceFacts(
             kind="aws",
             default_samples=DEFAULT_SAMPLES,
@@ -205,8 +194,8 @@ class AwsSource:
                 "durations_from_logs": measuring.from_logs if measuring else 0,
                 "throttled": measuring.throttles if measuring else 0,
             },
-            warnings=(*target.warnings, *self._warnings()),
-            unavailable=dict(self._unavailable),
+            warnings=(*target.warnings, *found),
+            unavailable=dict(self._findings.unavailable),
             payload_weights=self._events.weights,
             environments=dict(self._environments),
         )
@@ -221,10 +210,9 @@ class AwsSource:
     ) -> None:
         """Put the function back, whatever happened, and see that it is. Raises AwsError where that fails."""
         self._stopping.set()
-        if self._preparing is not None:
-            self._preparing.join()
         try:
             if self._session is not None:
+                self._session.preparing.join()
                 self._session.measuring.close()
                 self._put_back(self._session, exc)
         except PowertuneError:
@@ -302,16 +290,15 @@ class AwsSource:
         InterruptedRunError.
         """
         session = self._session = self._session or self._begin()
-        jobs = [self._job(size, count, session.concurrency) for size, count in sorted(plan.items())]
+        versions = session.preparing.versions
+        jobs = [self._job(session, size, count) for size, count in sorted(plan.items())]
         self.progress.sizes({job.memory_mb: job.samples or job.openers for job in jobs}, session.currency)
-        new = [job for job in jobs if job.memory_mb not in self._versions]
+        new = [job for job in jobs if job.memory_mb not in versions]
         for job in jobs:
             if job not in new:
-                session.measuring.start(job, self._versions[job.memory_mb], is_new=False)
+                session.measuring.start(job, versions[job.memory_mb], is_new=False)
         if new:
-            session.journal.mark(is_back=False)
-            self._preparing = threading.Thread(target=self._prepare, args=(session, new), daemon=True)
-            self._preparing.start()
+            session.preparing.start(new)
         waiting_for = len(jobs) + bool(new)
         while waiting_for:
             item = self._queue.get()
@@ -322,11 +309,15 @@ class AwsSource:
                 yield item
             elif isinstance(item, Finished):
                 waiting_for -= 1
-                yield from self._finished(item.job)
-            elif isinstance(item, _Prepared):
+                if item.job.never_run is not None:
+                    yield item.job.never_run
+                self._findings.take(item.job)
+                words = text.printable(item.job.stopped or "done", limit=30)
+                self.progress.state(item.job.memory_mb, words, final=True)
+            elif isinstance(item, Prepared):
                 waiting_for -= 1
             elif isinstance(item, _Interrupted):
-                raise InterruptedRunError("interrupted", hint="run it again to go on; it measures anew")
+                raise InterruptedRunError("interrupted", hint="run it again to measure anew")
             else:
                 raise item
         self._environments.update(session.measuring.environments())
@@ -336,7 +327,7 @@ class AwsSource:
         target = self.inspect()
         if self.rates is None:
             raise AssertionError("the tuning loop sets the rates")
-        concurrency = min(self._pace.max_concurrency, target.reserved_concurrency or self._pace.max_concurrency)
+        concurrency = self._concurrency(target)
         spending = Spending(self.rates, timeout_s=min(target.timeout_s, MAX_TIMEOUT_S), limit=self._max_spend)
         changes = Changes.of(target, self.aws, run_id=self._run_id, sizes_mb=self.sizes, poll_s=self._pace.poll_s)
         measuring = Measuring(
@@ -362,10 +353,28 @@ class AwsSource:
             profile=self._profile,
             folder=self._state_folder,
         )
-        return _Session(journal, changes, measuring, spending, concurrency, self.rates.prices.currency)
+        preparing = Preparing(
+            changes,
+            journal,
+            measuring,
+            spending,
+            stopping=self._stopping,
+            sink=self._queue.put,
+            progress=self.progress,
+        )
+        currency = self.rates.prices.currency
+        return _Session(journal, changes, preparing, measuring, spending, concurrency, currency)
 
-    def _job(self, memory_mb: int, asked: int, concurrency: int) -> SizeJob:
-        is_new = memory_mb not in self._versions
+    def _concurrency(self, target: Target) -> int:
+        return min(self._pace.max_concurrency, target.reserved_concurrency or self._pace.max_concurrency)
+
+    def _versions_per_size(self, asked: int, concurrency: int) -> int:
+        """Return how many versions a size needs: more cold starts than can run at once need fresh environments."""
+        cold_wanted = asked if self._pace.only_cold else self._pace.cold_starts
+        return max(1, -(-cold_wanted // concurrency))
+
+    def _job(self, session: "_Session", memory_mb: int, asked: int) -> SizeJob:
+        is_new = memory_mb not in session.preparing.versions
         openers, samples = self._openers_and_samples(asked)
         cold_wanted = asked if self._pace.only_cold else self._pace.cold_starts
         return SizeJob(
@@ -373,123 +382,11 @@ class AwsSource:
             samples,
             parallel=self._pace.parallel,
             openers=openers if is_new else 0,
-            # More cold starts than can run at once need versions with fresh environments.
-            versions=max(1, -(-cold_wanted // concurrency)) if is_new else 0,
+            versions=self._versions_per_size(asked, session.concurrency) if is_new else 0,
             cold_wanted=cold_wanted if is_new else 0,
             hand=self._events.hand(memory_mb, asked),
             repeat_lost=self._repeat_lost,
         )
-
-    def _finished(self, job: SizeJob) -> Iterator[Invocation]:
-        """Say how a size ended, and yield the row of one that AWS never ran."""
-        if job.never_run is not None:
-            yield job.never_run
-        elif job.stopped and not job.has_runs:
-            self._unavailable[job.memory_mb] = job.stopped
-        elif job.stopped:
-            self._stopped_early[job.memory_mb] = job.stopped
-        if job.cold_missing and not job.stopped:
-            self._cold_missing[job.memory_mb] = job.cold_missing
-        self.progress.state(job.memory_mb, text.printable(job.stopped or "done", limit=30), final=True)
-
-    # Preparing versions, in a thread of its own
-
-    def _prepare(self, session: "_Session", jobs: Sequence[SizeJob]) -> None:
-        """Publish a version of each size, hand each over as soon as it is there, and put `$LATEST` back after the last.
-
-        The function's own size comes first: it is published without changing anything, and from then on there is a
-        mark on the function that tells the memory to put back. The others follow from the smallest, which is likely
-        to take longest to measure.
-        """
-        own_mb = session.changes.memory_mb
-        ahead = deque(sorted(jobs, key=lambda job: (job.memory_mb != own_mb, job.memory_mb)))
-        postponed: set[int] = set()
-        try:
-            while ahead and not self._stopping.is_set():
-                job = ahead.popleft()
-                version = self._publish(session, job, [other.memory_mb for other in ahead])
-                if version is None:
-                    continue
-                if not version.is_ours and ahead and job.memory_mb not in postponed:
-                    # An older version of the same content, whose environments may be production's: better to publish
-                    # one after the others, when the last version has another size.
-                    postponed.add(job.memory_mb)
-                    ahead.append(job)
-                    continue
-                self._versions[job.memory_mb] = version
-                session.measuring.start(job, version, is_new=True)
-                if job.needs_another_version():
-                    ahead.append(job)
-            session.changes.put_back()
-            session.journal.mark(is_back=True)
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
-            self._queue.put(error)
-        else:
-            self._queue.put(_Prepared())
-
-    def _publish(self, session: "_Session", job: SizeJob, then_mb: Sequence[int]) -> Version | None:
-        """Return a version of a size; None where there is none to be had, or none needed any more."""
-        size = job.memory_mb
-        if session.spending.is_exhausted or job.stopped:
-            self._cancel(job, job.stopped or "the spending limit was reached before")
-            return None
-        self.progress.state(size, "updating")
-        try:
-            session.changes.set_memory(size)
-            self.progress.state(size, "publishing")
-            return session.changes.publish(then_mb)
-        except SizeRefusedError as error:
-            self._cancel(job, error.message)
-            return None
-
-    def _cancel(self, job: SizeJob, why: str) -> None:
-        """Let a size go without a (further) version."""
-        if job.cancel_versions(why):
-            self._queue.put(Finished(job))
-
-    def _warnings(self) -> Iterator[RunWarning]:
-        if self._session is None:
-            return
-        measuring, spending = self._session.measuring, self._session.spending
-        if spending.is_exhausted:
-            yield RunWarning(
-                "spending-limit",
-                f"the spending limit of {text.money(self._max_spend or 0, self._session.currency)} stopped the run at"
-                f" {text.money(spending.spent, self._session.currency)}: one more run could have gone beyond it",
-                "raise --max-spend, or lower the function's timeout, which every run is reckoned to take",
-            )
-        for size, why in self._stopped_early.items():
-            if "spending limit" not in why:
-                yield RunWarning(
-                    "stopped-early", f"no more runs were made at {size} MB: {why}", "mend that, or leave it out", size
-                )
-        if measuring.throttles:
-            yield RunWarning(
-                "throttled",
-                f"AWS throttled {text.count(measuring.throttles, 'invocation')}, which were sent again later",
-                "take less of the account's concurrency: --max-concurrency, --parallel or --serial",
-            )
-        if measuring.lost:
-            yield RunWarning(
-                "lost-answers",
-                f"{text.count(measuring.lost, 'invocation')} brought no answer and left no trace in the logs; they"
-                " are left out, and count as paid for until the connection was lost",
-                "look for what cuts connections; a function that may be repeated can take --idempotent",
-            )
-        if measuring.unread:
-            yield RunWarning(
-                "no-report",
-                f"of {text.count(measuring.unread, 'invocation')} no REPORT record was found; they are left out",
-                "allow logs:FilterLogEvents, and see powertune doctor",
-            )
-        for size, missing in self._cold_missing.items():
-            yield RunWarning(
-                "few-cold-starts",
-                f"{text.count(missing, 'cold start')} fewer than asked at {size} MB: environments were free again"
-                " before the next run came",
-                "ask for no more than can run at once (--max-concurrency)",
-                size,
-            )
 
 
 def _in_words(invocation: Invocation) -> str:
@@ -508,6 +405,7 @@ class _Session:
 
     journal: Journal
     changes: Changes
+    preparing: Preparing
     measuring: Measuring
     spending: Spending
     concurrency: int

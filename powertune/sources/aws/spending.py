@@ -25,7 +25,7 @@ class Spending:
     def __init__(self, rates: Rates, *, timeout_s: float, limit: float | None = None) -> None:
         self._rates = rates
         self._timeout_s = timeout_s
-        self._limit = limit
+        self.limit = limit
         self._spent = self._reserved = 0.0
         self._feared = 0.0
         """What runs whose answers got lost may cost beyond what is counted: nobody knows how long they took."""
@@ -47,10 +47,10 @@ class Spending:
         """
         most = most_per_run(self._rates, memory_mb, self._timeout_s)
         with self._condition:
-            if self._limit is not None:
-                while self._spent + self._feared + self._reserved + most > self._limit and self._reserved > 0:
+            if self.limit is not None:
+                while self._spent + self._feared + self._reserved + most > self.limit and self._reserved > 0:
                     self._condition.wait()
-                if self._spent + self._feared + most > self._limit:
+                if self._spent + self._feared + most > self.limit:
                     self.is_exhausted = True
                     return None
             self._reserved += most
