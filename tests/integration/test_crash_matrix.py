@@ -311,7 +311,8 @@ def test_a_restore_that_is_killed_can_be_done_again(matrix: Matrix, moment: Mome
 
     matrix.at(Crash(30, "after", "SIGKILL"), restored_in_the_end)
     assert not matrix.problems, "\n".join(matrix.problems)
-    assert killed >= 5
+    assert killed >= 3
+    matrix.tried += killed
 
 
 # Signals.

@@ -12,7 +12,7 @@ from typing import Self
 from powertune import text
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size
 from powertune.aws_lambda.pricing import Rates
-from powertune.errors import AwsError, InterruptedRunError, PowertuneError
+from powertune.errors import AwsError, InterruptedRunError, PowertuneError, UsageError
 from powertune.model.invocation import Invocation
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
@@ -153,6 +153,14 @@ class AwsSource:
         openers, count = self._openers_and_samples(asked)
         most = most_runs(count, openers, self._pace.parallel)
         self._events.check(most * len(self.sizes), asked)
+        least = min(most_per_run(rates, size, target.timeout_s) for size in self.sizes)
+        if self._max_spend is not None and self._max_spend < least:
+            currency = rates.prices.currency
+            raise UsageError(
+                f"--max-spend {text.money(self._max_spend, currency)} does not cover one run, which can cost"
+                f" {text.money(least, currency)}",
+                hint=f"allow more, or lower the function's timeout of {target.timeout_s} s",
+            )
         return Plan(
             target=target,
             sizes_mb=tuple(self.sizes),
