@@ -114,6 +114,7 @@ class Changes:
         deployed: Mapping[str, str] | None = None,
         is_back: bool = False,
         poll_s: float = 0.25,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._aws = aws
         self.function_arn = function_arn
@@ -127,12 +128,22 @@ class Changes:
         self._poll_s = poll_s
         self.is_back = is_back
         """Whether `$LATEST` has the memory that it had, as far as this run is concerned."""
+        self._tell = tell
         self._published = 0
         self._settled: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, target: Target, aws: Aws, *, run_id: str, sizes_mb: Sequence[int], poll_s: float) -> "Changes":
-        """Return the changes that a run makes to `target`."""
+    def of(
+        cls,
+        target: Target,
+        aws: Aws,
+        *,
+        run_id: str,
+        sizes_mb: Sequence[int],
+        poll_s: float,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> "Changes":
+        """Return the changes that a run makes to `target`. `tell` hears of what takes longer than usual."""
         return cls(
             aws,
             target.arn,
@@ -142,6 +153,7 @@ class Changes:
             original=target.config,
             is_back=True,
             poll_s=poll_s,
+            tell=tell,
         )
 
     # Changing
@@ -332,6 +344,8 @@ class Changes:
                     raise
                 if isinstance(error, CredentialsError):
                     self._aws = self._aws.renewed()
+                what = error.message if isinstance(error, PowertuneError) else type(error).__name__
+                self._tell(f"Still putting the function back, after: {what}")
                 self._pause(attempt)
             else:
                 return

@@ -259,7 +259,13 @@ class Invoker:
                 function_error=error_type, response=body,
             )  # fmt: skip
         return Answer(
-            judged(record, failure, self._allowed_errors, name),
+            judged(
+                record,
+                failure,
+                self._allowed_errors,
+                name,
+                is_allowed=failure is None and bool(response.get("FunctionError")),
+            ),
             version,
             sent_at,
             ended_at,
@@ -304,14 +310,21 @@ class _Failure:
 
 
 def judged(
-    record: ReportRecord, failure: "_Failure | None", allowed_errors: Collection[str], name: str | None
+    record: ReportRecord,
+    failure: "_Failure | None",
+    allowed_errors: Collection[str],
+    name: str | None,
+    *,
+    is_allowed: bool = False,
 ) -> Invocation:
     """Return the run that a REPORT record and the function's answer tell of together.
+
+    `is_allowed` says that the function ended with an error that counts as success.
 
     A handler's exception leaves no trace in a text REPORT, and running out of memory or time is clearest there.
     """
     invocation = replace(record.to_invocation(), payload=name)
-    if invocation.status == "failed" and record.error_type in allowed_errors:
+    if invocation.status == "failed" and (is_allowed or record.error_type in allowed_errors):
         return replace(invocation, status="ok", error=None)
     if failure is None:
         return invocation

@@ -102,7 +102,8 @@ def match(
     """Return which record belongs to which answer, by its place: by request id, else by version, size and time.
 
     Every version here is one of powertune's own, which nobody else calls, so that what its streams hold beyond the
-    known request ids can only be runs of this tuning.
+    known request ids can only be runs of this tuning. Where request ids are those of the log, a run with an id waits
+    for its own record, and only what never got an answer is found in this way.
     """
     # A program can print such records, too; that of another size is none of Lambda's.
     by_id = {(report.record.request_id, report.record.memory_mb): report for report in reports}
@@ -114,7 +115,12 @@ def match(
             found[place] = own
     used = {report.record.request_id for report in found.values()} | set(taken)
     free = sorted((report for (name, _), report in by_id.items() if name not in used), key=lambda report: report.at)
-    waiting = sorted((answer.ended_at, place) for place, answer in enumerate(answers) if place not in found)
+    ids_match = bool(found)
+    waiting = sorted(
+        (answer.ended_at, place)
+        for place, answer in enumerate(answers)
+        if place not in found and (answer.is_lost or not ids_match)
+    )
     for _, place in waiting:
         chosen = next((report for report in free if _could_be(answers[place], report)), None)
         if chosen is not None:

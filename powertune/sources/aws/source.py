@@ -337,7 +337,14 @@ class AwsSource:
             raise AssertionError("the tuning loop sets the rates")
         concurrency = self._concurrency(target)
         spending = Spending(self.rates, timeout_s=min(target.timeout_s, MAX_TIMEOUT_S), limit=self._max_spend)
-        changes = Changes.of(target, self.aws, run_id=self._run_id, sizes_mb=self.sizes, poll_s=self._pace.poll_s)
+        changes = Changes.of(
+            target,
+            self.aws,
+            run_id=self._run_id,
+            sizes_mb=self.sizes,
+            poll_s=self._pace.poll_s,
+            tell=self.progress.note,
+        )
         measuring = Measuring(
             self.aws,
             target,

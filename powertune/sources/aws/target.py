@@ -20,7 +20,7 @@ LATEST = "$LATEST"
 DEPLOYED_FIELDS = (
     "CodeSha256", "PackageType", "Runtime", "Handler", "Role", "Timeout", "Description", "Environment", "Layers",
     "VpcConfig", "DeadLetterConfig", "KMSKeyArn", "TracingConfig", "FileSystemConfigs", "ImageConfigResponse",
-    "Architectures", "EphemeralStorage", "LoggingConfig", "TenancyConfig",
+    "Architectures", "EphemeralStorage", "SnapStart", "LoggingConfig", "TenancyConfig",
 )  # fmt: skip
 _HIDING_LOG_LEVELS = ("WARN",)
 """System log levels at which Lambda writes no platform.report for a success (AWS table, read 2026-11-23)."""
