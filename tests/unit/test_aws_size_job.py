@@ -156,7 +156,7 @@ def test_a_job_of_cold_starts_alone_makes_no_warm_run() -> None:
 def test_a_size_that_runs_out_of_memory_is_given_up_at_once() -> None:
     one = job(4, openers=2)
     assert len(run(one, [OUT_OF_MEMORY])) == 1
-    assert one.stopped == "Runtime.OutOfMemory"
+    assert one.stopped == "out of memory"
     assert one.has_runs
     assert one.come_back() == 0
 
@@ -202,7 +202,7 @@ def test_the_first_reason_to_stop_is_the_one_that_is_told() -> None:
     first, second = taken(one), taken(one)
     one.took(first, OUT_OF_MEMORY)
     one.gave_up(second, "the spending limit was reached")
-    assert one.stopped == "Runtime.OutOfMemory"
+    assert one.stopped == "out of memory"
 
 
 def test_payloads_that_are_used_up_end_a_size() -> None:

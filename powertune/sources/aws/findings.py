@@ -23,7 +23,7 @@ class Findings:
         size = job.memory_mb
         if job.stopped and not job.has_runs and job.never_run is None:
             self.unavailable[size] = job.stopped
-        elif job.stopped and job.has_runs:
+        elif job.stopped and job.has_successes:  # of a size without any the table tells
             self._stopped_early[size] = job.stopped
         if job.cold_missing and not job.stopped:
             self._cold_missing[size] = job.cold_missing

@@ -75,6 +75,11 @@ class SizeJob:
         return bool(self._warm + self._cold + self._bad)
 
     @property
+    def has_successes(self) -> bool:
+        """Whether the function ran at all as it should."""
+        return bool(self._warm + self._cold)
+
+    @property
     def never_run(self) -> Invocation | None:
         """A run that AWS refused, where it refused all."""
         return self._never_run[0] if self._never_run and not self.has_runs else None
@@ -231,7 +236,8 @@ class SizeJob:
             if not (self._warm + self._cold) and (
                 invocation.status == "out-of-memory" or self._bad >= max(_ENOUGH_FAILURES, self._parallel)
             ):
-                self.stopped = self.stopped or invocation.error or invocation.status
+                words = {"out-of-memory": "out of memory", "timed-out": "timed out"}.get(invocation.status)
+                self.stopped = self.stopped or words or invocation.error or invocation.status
 
     def _deal_again(self, task: Task) -> None:
         """Return the event of a run that told nothing about warm ones, so that these have the whole mix."""
