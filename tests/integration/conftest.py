@@ -7,6 +7,14 @@ import pytest
 from believable_lambda import ACCOUNT, BelievableLambda
 from ministack_server import Ministack
 
+from powertune import progress
+
+
+@pytest.fixture(autouse=True)
+def _progress_keeps_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed must not depend on how long a busy machine takes."""
+    monkeypatch.setattr(progress, "_QUIET_FOR_S", 3600.0)
+
 
 @pytest.fixture(scope="session")
 def believable_lambda_server() -> Iterator[BelievableLambda]:
