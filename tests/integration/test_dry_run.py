@@ -213,7 +213,7 @@ def test_a_module_may_have_any_name(
 @pytest.mark.parametrize(("size", "known_ms"), [(128, 650), (512, 143), (1024, 55.5)])
 def test_a_known_duration_is_met_in_the_answer(dry_run: Command, handler: str, size: int, known_ms: float) -> None:
     done = dry_run(handler, "-m", str(size), "--duration-at", f"{size}={known_ms}")
-    # Calls on a busy machine differ, and each falls on one of Lambda's 20 ms steps; without the anchor they are far off.
+    # Calls on a busy machine differ, and each falls on one of Lambda's 20 ms steps; unanchored they are far off.
     assert done.run["sizes"][0]["duration_ms"]["mean"] == pytest.approx(known_ms, rel=0.15)
     assert "scaled-from-this-machine" not in done.warnings()
 
