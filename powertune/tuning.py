@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -14,9 +14,11 @@ from powertune.analysis.doubts import doubts
 from powertune.analysis.duration_model import predict_duration_ms
 from powertune.analysis.recommendation import Choice, objection, recommend
 from powertune.analysis.statistics import missing_payloads, profile_prediction, profile_size
+from powertune.aws_lambda.bill import break_even_utilization
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
 from powertune.aws_lambda.pricing import (
     ARCHITECTURES,
+    EDGE_REGION,
     FREE_STORAGE_MB,
     Rates,
     UnknownPlaceError,
@@ -29,17 +31,33 @@ from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.recommendation import Strategy
 from powertune.model.run_file import RunFileError, from_dict
+from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import SizeProfile
 from powertune.model.source import Source, SourceFacts
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 from powertune.progress import NoProgress, Progress
+from powertune.sources.price_refresh import Refreshed, refreshed_prices
 from powertune.text import nearest, printable
 
 if TYPE_CHECKING:
     from powertune.sources.containment import OutputTrap
+    from powertune.sources.engines import EngineName
+    from powertune.sources.insights import InsightsSource
 
 DEFAULT_REGION = "us-east-1"
 _FEWEST_TO_PREDICT = 2
+_ARITHMETIC = Context(prec=28, traps=[DivisionByZero, InvalidOperation, Overflow])
+# What says how the function is called in production: the runs that measure it are synchronous, warm or paid in full.
+_OF_PRODUCTION = (
+    "cold_start_rate",
+    "edge",
+    "event_kb",
+    "free_tier",
+    "invocations_per_month",
+    "provisioned",
+    "snapstart_versions",
+    "utilization",
+)
 
 
 class Options(TypedDict, total=False):
@@ -60,6 +78,20 @@ class Options(TypedDict, total=False):
     gb_seconds_per_month: float
     ephemeral_storage_mb: int
     cold_start_rate: float
+    discount: float
+    """Share that a Compute Savings Plan takes off duration and provisioned concurrency."""
+    event_kb: int
+    """Size of asynchronous events."""
+    provisioned: int
+    """Environments of provisioned concurrency, which are busy for the share `utilization` of the time."""
+    utilization: float
+    snapstart_versions: int
+    """Active versions with a snapshot of SnapStart; Java functions do not pay for them."""
+    edge: bool
+    """Whether the function runs as Lambda@Edge."""
+    invocations_per_month: float
+    free_tier: bool
+    """Whether the month has the free tier taken off, as if no other function used it."""
     trim: float
     """Share of the warm runs to leave out at each end, per payload."""
 
@@ -76,26 +108,33 @@ def tune(
     if samples is not None and samples < 1:
         raise UsageError(f"{samples} is no number of samples", hint="give 1 or more")
     _check_names(options)
+    refreshed = refreshed_prices()  # before a handler can change where they are
     with source:
         facts = _facts(source)
-        rates, function = _rates(facts, options)
+        rates, function = _rates(facts, options, refreshed)
+        run_rates = _run_rates(facts, options, refreshed)
         if hasattr(source, "rates"):  # one that has to know what its runs cost
-            source.rates = rates
+            source.rates = run_rates
         choice = _choice(facts, options, function.current_memory_mb)
         current = [] if function.current_memory_mb is None else [function.current_memory_mb]
         offered = set(source.sizes)
-        asked = sorted({checked_size(size) for size in (*(offered if sizes is None else sizes), *current)})
+        usual = {*offered, *(DEFAULT_SIZES_MB if facts.duration_at_ms else ())}
+        asked = sorted({checked_size(size) for size in (*(usual if sizes is None else sizes), *current)})
         measured = [size for size in asked if size in offered]
         if len(measured) < len(asked) and not facts.billed:
             measured = sorted(offered)  # where sizes have to be predicted, all there are help, if they cost nothing
         plan = dict.fromkeys(measured, samples or facts.default_samples)
         invocations = tuple(source.measure(plan))
         facts = _facts(source)
+        if facts.invocations_per_month and rates.invocations_per_month is None:  # a recording that tells it only now
+            rates = replace(rates, invocations_per_month=Decimal(str(facts.invocations_per_month)))
         invocations = _with_environments(invocations, facts)
     doubtful = any(warning.code in ("poor-anchor", "stretched-anchor") for warning in facts.warnings)
     choice = replace(choice, calibrated=facts.calibrated and not doubtful)
     profiles = _profiles(measured, invocations, facts, rates, trim=options.get("trim", 0.0))
-    profiles |= {size: _predicted(size, profiles, rates) for size in asked if size not in profiles}
+    profiles |= {
+        size: _predicted(size, profiles, rates, facts.duration_at_ms) for size in asked if size not in profiles
+    }
     shown = [_with_objection(profiles[size], choice) for size in asked]
     recommendation = recommend(shown, choice)
     return TuningRun(
@@ -107,8 +146,9 @@ def tune(
         sizes=tuple(shown),
         recommendation=recommendation,
         choice=_choice_kept(choice, rates, options),
-        spent=_spent(invocations, rates) if facts.billed else Spent(),
+        spent=_spent(invocations, run_rates) if facts.billed else Spent(),
         warnings=(
+            *_price_warnings(refreshed),
             *facts.warnings,
             *doubts(
                 shown,
@@ -146,7 +186,7 @@ def dry_run(
     from powertune.sources.payloads import json_text  # noqa: PLC0415
 
     _check_names(options)
-    _rates(SourceFacts(), options)  # what is wrong with the options is told before anything runs
+    _rates(SourceFacts(), options, refreshed_prices())  # what is wrong with the options is told before anything runs
     current_mb = options.get("current_memory_mb")
     asked = sorted(
         {checked_size(size) for size in (*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else []))}
@@ -172,15 +212,21 @@ def estimate(
     sizes: Iterable[int] | None = None,
     function: str | None = None,
     skip_invalid: bool = False,
+    engine: "EngineName" = "local",
+    jobs: int | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
     **options: Unpack[Options],
 ) -> TuningRun:
     """Recommend a memory size from recorded durations: files of any format that powertune reads, or records.
 
-    `sizes` may name sizes that were never recorded: they are interpolated. `function` chooses where files hold
-    several. Raises PowertuneError.
+    Files may be folders, patterns, `-` for standard input and `s3://bucket/prefix`. `sizes` may name sizes that were
+    never recorded: they are interpolated. `function` chooses where files hold several. `jobs` processes read side by
+    side (one for each processor where there is much to read), or with the engine `dask` the cluster of the `scheduler`
+    at that address: the figures are the same. Raises PowertuneError.
     """
     from powertune.sources.recorded import RecordedSource  # noqa: PLC0415 - a dry run needs none of it
+    from powertune.sources.recorded_files import Engine  # noqa: PLC0415 - likewise
 
     given = [recordings] if isinstance(recordings, str | Path) else list(recordings)
     source = RecordedSource(
@@ -190,9 +236,49 @@ def estimate(
         architecture=options.get("architecture"),
         region=options.get("region"),
         skip_invalid=skip_invalid,
+        engine=Engine(engine, jobs, scheduler),
         progress=progress or NoProgress(),
     )
     return tune(source, sizes=sizes, **options)
+
+
+def estimate_all(
+    recordings: str | Path | Sequence[str | Path],
+    *,
+    sizes: Iterable[int] | None = None,
+    skip_invalid: bool = False,
+    engine: "EngineName" = "local",
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[Options],
+) -> list[TuningRun]:
+    """Recommend a memory size for each function in files, in the order of names; `estimate` says what may be given.
+
+    Functions are told apart by log group, log stream, ARN or a column. Raises PowertuneError.
+    """
+    from powertune.sources.by_function import sources_of  # noqa: PLC0415 - a dry run needs none of it
+    from powertune.sources.recorded_files import Engine, read_files  # noqa: PLC0415 - likewise
+
+    _check_names(options)
+    files = [str(recordings)] if isinstance(recordings, str | Path) else [str(file) for file in recordings]
+    asked = None if sizes is None else tuple(sizes)
+    told = progress or NoProgress()
+    recording = read_files(files, skip_invalid=skip_invalid, engine=Engine(engine, jobs, scheduler), progress=told)
+    sources = sources_of(recording, files, architecture=options.get("architecture"), region=options.get("region"))
+    told.end()
+    return [tune(source, sizes=asked, **options) for source in sources]
+
+
+def insights_runs(
+    sources: Iterable["InsightsSource"], *, sizes: Iterable[int] | None = None, **options: Unpack[Options]
+) -> list[TuningRun]:
+    """Recommend a memory size for each function that a scan of CloudWatch Logs found, in the order of `sources`.
+
+    `sizes` may name sizes that never ran: they are interpolated. Raises PowertuneError.
+    """
+    asked = None if sizes is None else tuple(sizes)
+    return [tune(source, sizes=asked, **options) for source in sources]
 
 
 def load(path: str | Path) -> TuningRun:
@@ -208,9 +294,20 @@ def load(path: str | Path) -> TuningRun:
         raise BadInputError(f"{shown} is no run file", hint="give a file made with --save") from error
 
 
+def rates_of(options: Options) -> Rates:
+    """Return what the options say an invocation in production costs, in whatever way it is measured.
+
+    Raises PowertuneError for options that make no sense, and where a price is not known.
+    """
+    _check_names(options)
+    return _rates(SourceFacts(), options, refreshed_prices())[0]
+
+
 def rates_for_source(source: Source, options: Options) -> Rates:
     """Return what the runs of a source will be charged. Raises PowertuneError where a price is not known."""
-    return _rates(_facts(source), options)[0]
+    facts, refreshed = _facts(source), refreshed_prices()
+    _rates(facts, options, refreshed)  # what is wrong with the options is told before anything runs
+    return _run_rates(facts, options, refreshed)
 
 
 def _facts(source: Source) -> SourceFacts:
@@ -218,10 +315,28 @@ def _facts(source: Source) -> SourceFacts:
     return facts if isinstance(facts, SourceFacts) else SourceFacts()
 
 
-def _rates(facts: SourceFacts, options: Options) -> tuple[Rates, FunctionFacts]:
+def _run_rates(facts: SourceFacts, options: Options, refreshed: Refreshed) -> Rates:
+    """Return what the runs that measure the function cost, however it is called in production."""
+    of_runs: Options = {name: value for name, value in options.items() if name not in _OF_PRODUCTION}  # type: ignore[assignment] # a part of Options
+    return _rates(facts, of_runs, refreshed)[0]
+
+
+def _price_warnings(refreshed: Refreshed) -> tuple[RunWarning, ...]:
+    problem = refreshed.problem
+    hint = "powertune prices refresh writes them anew; until then the prices that ship with powertune count"
+    return (RunWarning("price-cache", problem, hint),) if problem else ()
+
+
+def _rates(facts: SourceFacts, options: Options, refreshed: Refreshed) -> tuple[Rates, FunctionFacts]:
     """Return what to charge, and the function with region and architecture settled."""
     known = facts.function
-    region = options.get("region") or known.region or options.get("default_region") or DEFAULT_REGION
+    edge = options.get("edge", False)
+    usual_region = EDGE_REGION if edge else options.get("default_region") or DEFAULT_REGION
+    region = options.get("region") or known.region or usual_region
+    invocations = options.get("invocations_per_month") or facts.invocations_per_month
+    if options.get("free_tier") and not invocations:
+        raise UsageError("the free tier is one of a month's bill", hint="add --invocations-per-month N")
+    is_java = (known.runtime or "").startswith("java")  # whose snapshots are free
     architecture = options.get("architecture") or known.architecture or ARCHITECTURES[0]
     try:
         prices = find_prices(
@@ -229,15 +344,25 @@ def _rates(facts: SourceFacts, options: Options) -> tuple[Rates, FunctionFacts]:
             architecture,
             per_gb_second=options.get("price_gb_second"),
             per_request=options.get("price_request"),
+            refreshed=refreshed.rows,
+            edge=edge,
         )
     except UnknownPlaceError as error:
         raise _by_origin(error, options, known) from None
-    rates = rates_for(
-        prices,
-        gb_seconds_per_month=options.get("gb_seconds_per_month"),
-        ephemeral_storage_mb=options.get("ephemeral_storage_mb") or known.ephemeral_storage_mb or FREE_STORAGE_MB,
-        cold_start_rate=options.get("cold_start_rate", 0.0),
-    )
+    with localcontext(_ARITHMETIC):  # a handler of a dry run may have changed that of the process
+        rates = rates_for(
+            prices,
+            gb_seconds_per_month=options.get("gb_seconds_per_month"),
+            ephemeral_storage_mb=options.get("ephemeral_storage_mb") or known.ephemeral_storage_mb or FREE_STORAGE_MB,
+            cold_start_rate=options.get("cold_start_rate", 0.0),
+            discount=options.get("discount", 0),
+            event_kb=options.get("event_kb", 0),
+            provisioned=options.get("provisioned"),
+            utilization=options.get("utilization"),
+            snapstart_versions=0 if is_java else options.get("snapstart_versions", 0),
+            invocations_per_month=invocations,
+            free_tier=options.get("free_tier", False),
+        )
     function = FunctionFacts(
         known.name,
         known.runtime,
@@ -300,7 +425,25 @@ def _choice_kept(choice: Choice, rates: Rates, options: Options) -> dict[str, fl
         "ephemeral_storage_mb": FREE_STORAGE_MB + rates.billed_storage_mb,
         "cold_start_rate": rates.cold_start_rate,
         "trim": options.get("trim", 0.0),
+        **_terms_kept(rates),
     }
+
+
+def _terms_kept(rates: Rates) -> dict[str, float]:
+    """Return how the function is paid for, as far as that is not as usual."""
+    use, requests = rates.provisioned, rates.requests_per_invocation
+    kept = {
+        "invocations_per_month": rates.invocations_per_month,
+        "free_tier": rates.free_tier,
+        "discount": rates.discount,
+        "requests_per_invocation": requests if requests > 1 else 0,
+        "provisioned_environments": use.environments if use else 0,
+        "utilization": use.utilization if use else 0,
+        "break_even_utilization": break_even_utilization(rates) if use else 0,
+        "snapstart_versions": rates.snapstart_versions,
+        "edge": rates.prices.is_edge,
+    }
+    return {name: float(value) for name, value in kept.items() if value}
 
 
 def _profiles(
@@ -346,10 +489,15 @@ def _with_environments(invocations: tuple[Invocation, ...], facts: SourceFacts) 
     )
 
 
-def _predicted(memory_mb: int, profiles: Mapping[int, SizeProfile], rates: Rates) -> SizeProfile:
-    """Return the profile of a size that was never measured, or why there can be none."""
+def _predicted(
+    memory_mb: int, profiles: Mapping[int, SizeProfile], rates: Rates, by_cpu_law: Callable[[int], float] | None = None
+) -> SizeProfile:
+    """Return the profile of a size that was never measured, or why there can be none.
+
+    `by_cpu_law` gives durations in ms, where CPU time was recorded: then one measured size is enough.
+    """
     known = {size: profile for size, profile in profiles.items() if profile.status == "ok" and profile.duration_ms}
-    if len(known) < _FEWEST_TO_PREDICT:
+    if len(known) < (1 if by_cpu_law else _FEWEST_TO_PREDICT):
         reason = "never recorded, and one recorded size tells nothing about others"
         return SizeProfile(memory_mb, "unavailable", reason, "extrapolated")
     nearest = known[min(known, key=lambda size: (abs(size - memory_mb), size))]
@@ -357,6 +505,8 @@ def _predicted(memory_mb: int, profiles: Mapping[int, SizeProfile], rates: Rates
     if used_mb is not None and used_mb > memory_mb:
         reason = f"never recorded, and {nearest.memory_mb} MB used {used_mb:.0f} MB"
         return SizeProfile(memory_mb, "unavailable", reason, "extrapolated", max_memory_used_mb=used_mb)
+    if by_cpu_law:
+        return profile_prediction(memory_mb, by_cpu_law(memory_mb), "scaled", nearest, rates=rates)
     means_ms = {size: profile.duration_ms.mean for size, profile in known.items() if profile.duration_ms}
     duration_ms, basis = predict_duration_ms(means_ms, memory_mb)
     return profile_prediction(memory_mb, duration_ms, basis, nearest, rates=rates)

@@ -39,6 +39,14 @@ def doubts(
         )
     yield from _about_runs([size for size in ok if size.basis == "measured"])
     yield from _about_payloads([size for size in ok if missing_payloads.get(size.memory_mb)], missing_payloads)
+    scaled = [size for size in ok if size.basis == "scaled"]
+    if scaled and len(scaled) < len(ok):
+        yield RunWarning(
+            "scaled-by-cpu-time",
+            f"{_names(scaled)} never recorded: {_were(scaled)} scaled from CPU time at other sizes by Lambda's CPU law",
+            "the law was checked on single-threaded code; record the size before relying on it",
+            _only(scaled),
+        )
     unmeasured = [size for size in ok if size.basis in ("interpolated", "extrapolated")]
     if unmeasured:
         yield RunWarning(

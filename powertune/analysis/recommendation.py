@@ -183,10 +183,30 @@ def _indistinguishable(one: _Option, other: _Option, strategy: Strategy) -> bool
 
 
 def _change(chosen: _Option, current: _Option) -> Change:
+    per_month, ci95 = None, None
+    if chosen.cost.per_month is not None and current.cost.per_month is not None:
+        before, after = current.cost.per_month, chosen.cost.per_month
+        per_month = 0.0 if math.isclose(before, after, rel_tol=1e-12) else after - before  # no binary dust
+        ci95 = _difference_interval(chosen, current, per_month)
     return Change(
         duration_pct=_difference_pct(chosen.duration.mean, current.duration.mean),
         cost_pct=_difference_pct(chosen.cost.per_invocation, current.cost.per_invocation),
+        per_month=per_month,
+        ci95_per_month=ci95,
     )
+
+
+def _difference_interval(chosen: _Option, current: _Option, difference: float) -> tuple[float, float] | None:
+    """Return the 95 % interval of a month's difference: that of the difference of two independent means.
+
+    None for sizes that were not measured, which share their samples, and for a size against itself.
+    """
+    intervals = [option.cost.ci95_per_month for option in (chosen, current) if option.profile.basis == "measured"]
+    halves = [(interval[1] - interval[0]) / 2 for interval in intervals if interval]
+    if len(halves) < 2 or chosen is current:  # noqa: PLR2004 - both of them
+        return None
+    half = math.hypot(*halves)
+    return difference - half, difference + half
 
 
 def _difference_pct(value: float, reference: float) -> float:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from powertune.analysis.intervals import interval, mean_interval, spreads_ms
 from powertune.analysis.strata import Stratum, stratify, weights_of
+from powertune.aws_lambda.bill import month_lines, total
 from powertune.aws_lambda.pricing import Rates, billed_duration_ms
-from powertune.model.invocation import Aggregate, Invocation
+from powertune.model.invocation import Aggregate, Invocation, Status
 from powertune.model.size_profile import Basis, Cost, Counts, Distribution, InitTime, SizeProfile
 
 _PER_MILLION = 1_000_000
@@ -83,12 +84,14 @@ def profile_size(
     succeeded = [invocation for invocation in invocations if invocation.status == "ok"]
     # Runs of which nothing is known say nothing about the function: they count only where there is nothing else.
     known = [invocation for invocation in invocations if invocation.status != "unavailable"] or invocations
-    failed = [invocation for invocation in known if invocation.status != "ok"]
+    everything: list[Invocation | Aggregate] = [*invocations, *aggregates]
+    ended: list[Invocation | Aggregate] = [*known, *aggregates]
+    failed = [item for item in ended if item.status != "ok"]
+    aggregates = [aggregate for aggregate in aggregates if aggregate.status == "ok"]
     warm = [invocation for invocation in succeeded if not invocation.cold]
     warm_aggregates = [aggregate for aggregate in aggregates if not aggregate.cold]
     cold_count = len(succeeded) - len(warm) + sum(item.count for item in aggregates if item.cold)
-    counts = Counts(len(warm) + sum(item.count for item in warm_aggregates), cold_count, len(failed))
-    everything: list[Invocation | Aggregate] = [*invocations, *aggregates]
+    counts = Counts(len(warm) + sum(item.count for item in warm_aggregates), cold_count, sum(map(_runs, failed)))
     used = [item.max_memory_used_mb for item in everything if item.max_memory_used_mb is not None]
     max_memory_used_mb = max(used) if used else None
     if not succeeded and not aggregates:
@@ -99,8 +102,7 @@ def profile_size(
     strata = stratify(counted, payload_weights, trim)
     duration = _pooled(strata, counted_aggregates)
     started: list[Invocation | Aggregate] = [*succeeded, *aggregates]
-    inits = [item.init_ms for item in started if item.init_ms is not None]
-    init = _init_time(inits) if inits else None
+    init = _init_time([item for item in started if item.init_ms is not None])
     return SizeProfile(
         memory_mb=memory_mb,
         basis=basis,
@@ -123,18 +125,39 @@ def missing_payloads(invocations: Sequence[Invocation], payload_weights: Mapping
     return [name for name in weights_of(payload_weights, payload_weights) if there and name not in there]
 
 
-def _init_time(inits_ms: Sequence[float]) -> InitTime:
-    found = summarise(inits_ms)
-    return InitTime(found.mean, found.p95)
+def _init_time(started: Sequence[Invocation | Aggregate]) -> InitTime | None:
+    """Return the init time of what has one; a summary of cold starts counts as often as it has runs."""
+    if not started:
+        return None
+    inits = [(item.init_ms or 0.0, _runs(item) if item.cold else 1) for item in started]
+    if all(count == 1 for _, count in inits):
+        found = summarise([init_ms for init_ms, _ in inits])
+        return InitTime(found.mean, found.p95)
+    alone = started[0] if len(started) == 1 else None
+    return InitTime(
+        math.fsum(init_ms * count for init_ms, count in inits) / sum(count for _, count in inits),
+        alone.init_p95_ms if isinstance(alone, Aggregate) else None,
+    )
 
 
 def _failed_profile(
-    memory_mb: int, failed: Sequence[Invocation], counts: Counts, max_memory_used_mb: float | None, basis: Basis
+    memory_mb: int,
+    failed: Sequence[Invocation | Aggregate],
+    counts: Counts,
+    max_memory_used_mb: float | None,
+    basis: Basis,
 ) -> SizeProfile:
     if not failed:
         return SizeProfile(memory_mb, "unavailable", "nothing was recorded at this size", basis, counts)
-    (status, reason), _ = Counter((item.status, item.error) for item in failed).most_common(1)[0]
+    kinds: Counter[tuple[Status, str | None]] = Counter()
+    for item in failed:
+        kinds[item.status, item.error] += _runs(item)
+    (status, reason), _ = kinds.most_common(1)[0]
     return SizeProfile(memory_mb, status, reason, basis, counts, max_memory_used_mb=max_memory_used_mb)
+
+
+def _runs(item: Invocation | Aggregate) -> int:
+    return item.count if isinstance(item, Aggregate) else 1
 
 
 def _pooled(strata: Sequence[Stratum], aggregates: Sequence[Aggregate]) -> Distribution:
@@ -199,9 +222,7 @@ def _mean_billed_ms(strata: Sequence[Stratum], aggregates: Sequence[Aggregate]) 
     for stratum in strata:
         weight = stratum.share * _kept_count(strata) / len(stratum.kept)
         billed += [(_handler_billed_ms(run), weight) for run in stratum.kept]
-    for item in aggregates:
-        rounding = _MEAN_ROUNDING_MS if item.count > 1 else billed_duration_ms(item.mean_ms) - item.mean_ms
-        billed.append((max(1.0, item.mean_ms + rounding), item.count))
+    billed += [(_mean_handler_billed_ms(item), item.count) for item in aggregates]
     return math.fsum(value * weight for value, weight in billed) / math.fsum(weight for _, weight in billed)
 
 
@@ -215,6 +236,16 @@ def _handler_billed_ms(invocation: Invocation) -> float:
     if logged is not None and 0 <= logged - invocation.duration_ms < 1.02:  # noqa: PLR2004 - 1 ms and printed digits
         return logged
     return billed_duration_ms(invocation.duration_ms)
+
+
+def _mean_handler_billed_ms(aggregate: Aggregate) -> float:
+    """Return the mean of the milliseconds billed for the handler alone under today's rules."""
+    logged = aggregate.billed_ms
+    if logged is not None and 0 <= logged - aggregate.mean_ms < 1.02:  # noqa: PLR2004 - as in _handler_billed_ms
+        return logged
+    many = aggregate.count > 1
+    rounding_ms = _MEAN_ROUNDING_MS if many else billed_duration_ms(aggregate.mean_ms) - aggregate.mean_ms
+    return max(1.0, aggregate.mean_ms + rounding_ms)
 
 
 def profile_prediction(
@@ -241,14 +272,30 @@ def expected_cost(
 ) -> Cost:
     """Return the expected cost of one invocation: billed time at this size's rate, cold-start share, request fee.
 
-    The interval follows the duration's: cost is linear in billed time.
+    Where the rates know the invocations of a month, that of the month, too. Intervals follow the duration's: cost is
+    linear in billed time, and a month's only rises with it.
     """
     if init:
         mean_billed_ms += rates.cold_start_rate * init.mean
+
+    def per_month(billed_ms: float) -> float:
+        return float(total(month_lines(rates, memory_mb, max(0.0, billed_ms))))
+
     per_ms = float(rates.per_ms(memory_mb))
     per_invocation = float(rates.bill(memory_mb, mean_billed_ms))
-    ci95 = None
+    is_monthly = rates.invocations_per_month is not None
+    ci95 = ci95_per_month = None
     if duration.ci95:
-        low, high = ((per_invocation + per_ms * (bound - duration.mean)) * _PER_MILLION for bound in duration.ci95)
+        low_ms, high_ms = (bound - duration.mean for bound in duration.ci95)
+        low, high = ((per_invocation + per_ms * difference_ms) * _PER_MILLION for difference_ms in (low_ms, high_ms))
         ci95 = (max(0.0, low), high)
-    return Cost(per_invocation, per_invocation * _PER_MILLION, ci95, rates.prices.currency)
+        if is_monthly:
+            ci95_per_month = (per_month(mean_billed_ms + low_ms), per_month(mean_billed_ms + high_ms))
+    return Cost(
+        per_invocation,
+        per_invocation * _PER_MILLION,
+        ci95,
+        rates.prices.currency,
+        per_month(mean_billed_ms) if is_monthly else None,
+        ci95_per_month,
+    )

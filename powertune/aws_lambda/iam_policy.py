@@ -1,4 +1,4 @@
-"""The least that an identity must be allowed to do for `powertune tune` to work, as an IAM policy document.
+"""The least that an identity must be allowed to do for `powertune tune` or `powertune estimate`, as an IAM policy.
 
 Source: the pages on Lambda, CloudWatch Logs and S3 of AWS's Service Authorization Reference (resource types of each
 action), read 2026-11-23. Keys in KMS are not covered: who encrypts a function's settings or a payload with one of their
@@ -16,8 +16,9 @@ from powertune.aws_lambda.function_name import FunctionName, parse_function, par
 from powertune.errors import UsageError
 from powertune.text import printable
 
-Feature = Literal["tune", "apply", "doctor", "alias", "logs"]
-"""What is to be allowed. `tune` always is, and `apply` and `doctor` need nothing beyond it."""
+Feature = Literal["tune", "apply", "doctor", "alias", "logs", "insights"]
+"""What is to be allowed. `tune` always is, and `apply` and `doctor` need nothing beyond it; `insights` alone is for
+estimating from CloudWatch, which only reads."""
 
 _READ = (
     "lambda:GetAlias",
@@ -46,13 +47,16 @@ def policy_document(
     """Return the policy for tuning one function: the value that its JSON stands for.
 
     `function` is named in any way that `parse_function` takes. A region or an account that neither it nor the arguments
-    name becomes `*`; the partition follows from the region. `log_group` is the one that feature `logs` reads, if it is
-    not the function's usual one. `payload_s3` is `s3://bucket/key`, the key percent-encoded where it has to be.
-    `processors` are functions invoked before or after each run. Raises UsageError for what is malformed, and where the
-    function's name and an argument say different things.
+    name becomes `*`; the partition follows from the region. `log_group` is the one that the features `logs` and
+    `insights` read, if it is not the function's usual one. `payload_s3` is `s3://bucket/key`, the key percent-encoded
+    where it has to be. `processors` are functions invoked before or after each run. Raises UsageError for what is
+    malformed, and where the function's name and an argument say different things.
     """
     target = _located(parse_function(function), region, account, partition)
     both = [target.arn_pattern, f"{target.arn_pattern}:*"]
+    if features == {"insights"}:
+        read = _statement("Read", ["lambda:GetFunctionConfiguration"], both)
+        return {"Version": "2012-10-17", "Statement": [read, *_insights_statements(target, log_group)]}
     statements = [
         _statement("Read", _READ, both),
         _statement(
@@ -66,6 +70,8 @@ def policy_document(
         statements.append(_statement("PointAlias", ["lambda:CreateAlias", "lambda:UpdateAlias"], both))
     if "logs" in features:
         statements.append(_statement("ReadLogs", ["logs:FilterLogEvents"], [_log_group_arn(target, log_group)]))
+    if "insights" in features:
+        statements += _insights_statements(target, log_group)
     if payload_s3 is not None:
         statements.append(_statement("ReadPayload", ["s3:GetObject"], [_object_arn(target, payload_s3)]))
     if processors:
@@ -107,6 +113,17 @@ def _log_group_arn(target: FunctionName, log_group: str | None) -> str:
             f"{printable(name, limit=60)!r} is not the name of a log group", hint="give one such as /aws/lambda/orders"
         )
     return f"arn:{target.partition}:logs:{target.region or '*'}:{target.account or '*'}:log-group:{name}:*"
+
+
+def _insights_statements(target: FunctionName, log_group: str | None) -> list[dict[str, Any]]:
+    group = _log_group_arn(target, log_group)
+    account = f"arn:{target.partition}:logs:{target.region or '*'}:{target.account or '*'}:log-group"
+    return [
+        _statement("QueryLogs", ["logs:StartQuery"], [group.removesuffix(":*"), group]),
+        _statement("DescribeLogGroups", ["logs:DescribeLogGroups"], [f"{account}:*"]),
+        # Queries are no resources: these two cannot be narrowed down.
+        _statement("FollowQueries", ["logs:GetQueryResults", "logs:StopQuery"], ["*"]),
+    ]
 
 
 def _object_arn(target: FunctionName, url: str) -> str:

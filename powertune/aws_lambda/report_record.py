@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 from powertune.model.invocation import Invocation, Status
 
-_MARK = "REPORT RequestId:"
+MARK = "REPORT RequestId:"
+"""What every record in the text format begins with."""
+
+JSON_MARK = '"platform.report"'
+"""What every record in the JSON format holds."""
+
+_MARKS = re.compile(re.escape(MARK))
+_LAMBDAS_OWN = re.compile(re.escape(MARK) + r"\s*[0-9a-f]{8}-[0-9a-f]{4}-")
 
 # A field starts the text, or follows white space, and is not the tail of a longer name: "Billed Duration", "Max Memory
 # Used" and "Init Duration" are tried before what they end in. Tools turn the tabs between fields into spaces.
@@ -33,6 +40,8 @@ _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _LONGEST_RECORD_LINES = 12
 _LONGEST_JSON_LINES = 60
 _LONGEST_LINE = 100_000
+_MOST_BRACES = 50
+_DECODER = json.JSONDecoder()
 
 _JSON_FIELDS = {
     "duration_ms": "durationMs",
@@ -74,8 +83,8 @@ class ReportRecord:
     status: str = "success"
     error_type: str | None = None
 
-    def to_invocation(self) -> Invocation:
-        """Return the run that the record tells of.
+    def to_invocation(self, environment: str | None = None) -> Invocation:
+        """Return the run that the record tells of, in the execution environment of that name, where it is known.
 
         A restore from a snapshot is a cold start, and the part of it that is billed stands as init.
         """
@@ -90,6 +99,7 @@ class ReportRecord:
             request_id=self.request_id,
             error=None if status == "ok" else self.error_type or self.status,
             status=status,
+            environment=environment,
         )
 
     def _billed_restore_ms(self) -> float:
@@ -134,8 +144,10 @@ def parse_report_text(text: str) -> ReportRecord:
 
     Fields may come in any order, parted by tabs, spaces or line breaks. Raises DamagedRecordError.
     """
-    # Python and JSON literals of a log line carry their tabs and line breaks as two characters.
-    tail = text[text.rfind(_MARK) + len("REPORT ") :].replace("\\t", "\t").replace("\\n", "\n")
+    # Python and JSON literals of a log line carry their tabs and line breaks as two characters, one in the other as
+    # three.
+    tail = text[text.rfind(MARK) + len("REPORT ") :].replace("\\\\", "\\")
+    tail = tail.replace("\\t", "\t").replace("\\n", "\n")
     fields: dict[str, re.Match[str]] = {}
     for found in _FIELD.finditer(tail):
         fields.setdefault(found["key"], found)
@@ -144,7 +156,7 @@ def parse_report_text(text: str) -> ReportRecord:
         if key in fields:
             if not fields[key]["unit"]:  # cut off within the number, for all one can know
                 raise DamagedRecordError(f"no unit after {key}")
-            figures[name] = _number(fields[key]["value"])
+            figures[name] = checked_number(fields[key]["value"])
     words = {key: field["value"] for key, field in fields.items()}
     return _record(words.get("RequestId", ""), figures, words.get("Status"), words.get("Error Type"))
 
@@ -155,7 +167,7 @@ def parse_report_json(document: Mapping[str, object]) -> ReportRecord:
     metrics = record.get("metrics") if isinstance(record, dict) else None
     if not isinstance(record, dict) or not isinstance(metrics, dict):
         raise DamagedRecordError("a platform.report object without record.metrics")
-    figures = {name: _number(metrics[key]) for name, key in _JSON_FIELDS.items() if metrics.get(key) is not None}
+    figures = {name: checked_number(metrics[key]) for name, key in _JSON_FIELDS.items() if metrics.get(key) is not None}
     status, error_type = record.get("status"), record.get("errorType")
     request_id = record.get("requestId")
     return _record(
@@ -166,7 +178,8 @@ def parse_report_json(document: Mapping[str, object]) -> ReportRecord:
     )
 
 
-def _number(value: object) -> float:
+def checked_number(value: object) -> float:
+    """Return a figure of a record, in ms or MB. Raises DamagedRecordError for what cannot be one."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LARGEST_FIGURE:
@@ -201,37 +214,78 @@ def iter_reports(lines: Iterable[str]) -> Iterator[ReportRecord | DamagedRecordE
     Takes text and JSON log formats, mixed, with anything before a record on its line, records wrapped over lines, and
     JSON objects pretty-printed over lines. Holds one record at a time.
     """
-    pending: list[str] = []
-    json_lines: list[str] = []
-    for raw_line in lines:
+    reader = ReportReader()
+    for line in lines:
+        yield from reader.feed(line)
+    yield from reader.close()
+
+
+class ReportReader:
+    """Takes a log line by line and gives the records in it, each as soon as its end is known."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._json: list[str] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether lines to come may belong to what was read."""
+        return bool(self._text or self._json)
+
+    def feed(self, raw_line: str) -> Iterator[ReportRecord | DamagedRecordError]:
+        """Read a line, and yield the records that ended with it or before it."""
         line = raw_line[:_LONGEST_LINE]
-        if json_lines:
+        if self._json:
             # An object opened alone on its line closes on a line of its own, under its beginning.
-            indent = json_lines[0].partition("{")[0]
-            breaks_off = _MARK in line or line.startswith(indent + "{")
+            indent = self._json[0].partition("{")[0]
+            breaks_off = MARK in line or line.startswith((indent + "{", '{"'))
             if not breaks_off:
-                json_lines.append(line)
-            if breaks_off or line.startswith(indent + "}") or len(json_lines) > _LONGEST_JSON_LINES:
-                yield from _read_json("".join(json_lines))
-                json_lines = []
+                self._json.append(line)
+            if breaks_off or line.startswith(indent + "}") or len(self._json) > _LONGEST_JSON_LINES:
+                yield from self._end_json()
             if not breaks_off:
-                continue
-        if pending and len(pending) < _LONGEST_RECORD_LINES and _CONTINUES.match(line):
-            pending.append(line)
-            continue
-        if pending:
-            yield _read_text("\n".join(pending))
-            pending = []
-        if '"platform.report"' in line:
+                return
+        if self._text and len(self._text) < _LONGEST_RECORD_LINES and _CONTINUES.match(line):
+            before, mark, after = line.partition(MARK)  # another record begins where a line end was lost
+            self._text.append(before)
+            if not mark:
+                return
+            line = mark + after
+        yield from self._end_text()
+        if JSON_MARK in line:
             yield from _read_json(line)
-        elif _MARK in line:
-            pending = [line]
+        elif MARK in line:
+            *joined, last = _MARKS.split(line)
+            for part in joined[1:]:
+                yield from _read_joined(MARK + part)
+            self._text = [MARK + last]
         elif line.strip() == "{":
-            json_lines = [line]
-    if pending:
-        yield _read_text("\n".join(pending))
-    if json_lines:
-        yield from _read_json("".join(json_lines))
+            self._json = [line]
+
+    def close(self) -> Iterator[ReportRecord | DamagedRecordError]:
+        """Yield what was waiting for its end."""
+        yield from self._end_text()
+        if self._json:
+            yield from self._end_json()
+
+    def _end_text(self) -> Iterator[ReportRecord | DamagedRecordError]:
+        if self._text:
+            text, self._text = "\n".join(self._text), []
+            yield _read_text(text)
+
+    def _end_json(self) -> Iterator[ReportRecord | DamagedRecordError]:
+        text, self._json = "".join(self._json), []
+        yield from _read_json(text)
+
+
+def _read_joined(text: str) -> Iterator[ReportRecord | DamagedRecordError]:
+    """Yield the record in a part of a line that another one ends.
+
+    What is not whole there may be a program's own words on the record to come; those of Lambda have an id of its form.
+    """
+    found = _read_text(text)
+    if isinstance(found, ReportRecord) or _LAMBDAS_OWN.match(text):
+        yield found
 
 
 def _read_text(text: str) -> ReportRecord | DamagedRecordError:
@@ -242,13 +296,35 @@ def _read_text(text: str) -> ReportRecord | DamagedRecordError:
 
 
 def _read_json(text: str) -> Iterator[ReportRecord | DamagedRecordError]:
-    if "platform.report" not in text:
-        return
-    try:
-        document, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
-        if isinstance(document, dict) and document.get("type") == "platform.report":
-            yield parse_report_json(document)
-    except DamagedRecordError as error:
-        yield error
-    except (ValueError, RecursionError):
-        yield DamagedRecordError("a platform.report object that is no JSON")
+    """Yield the records of all `platform.report` objects in a text, which may stand one behind the other."""
+    position, mark = 0, text.find(JSON_MARK)
+    while mark >= 0:
+        document, position = _object_around(text, position, mark)
+        if document is None:
+            yield DamagedRecordError("a platform.report object that is no JSON")
+        elif document.get("type") == "platform.report":
+            try:
+                yield parse_report_json(document)
+            except DamagedRecordError as error:
+                yield error
+        mark = text.find(JSON_MARK, position)
+
+
+def _object_around(text: str, position: int, mark: int) -> tuple[dict[str, object] | None, int]:
+    """Return the first JSON object that begins at `position` or behind it and reaches beyond `mark`, and its end.
+
+    None, and the end of the mark, where there is none.
+    """
+    for _ in range(_MOST_BRACES):
+        position = text.find("{", position, mark)
+        if position < 0:
+            break
+        try:
+            document, end = _DECODER.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            position += 1  # an open brace in what stands before the record
+            continue
+        if end > mark:
+            return document, end
+        position = end
+    return None, mark + len(JSON_MARK)

@@ -1,10 +1,12 @@
 """What every command does with its run: the result to standard output, files, warnings to standard error, exit code."""
 
+import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 import typer
@@ -20,6 +22,8 @@ if TYPE_CHECKING:  # the nouns take longer to load than --version may take
     from powertune.model.tuning_run import TuningRun
 
 _USUAL_WIDTH = 80
+_MOST_TOLD = 3
+"""Functions up to which each is told the same warning by name."""
 
 
 def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
@@ -77,6 +81,62 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
         )
     if delivery.strict and run.recommendation.confidence == "inconclusive":
         raise typer.Exit(ExitCode.INCONCLUSIVE)
+
+
+def deliver_runs(runs: Sequence["TuningRun"], delivery: Delivery) -> None:
+    """Write runs of several functions, the one that saves most first; a single one as `deliver` does.
+
+    Table, CSV and markdown are one ranking of all then, JSON is a list, and --save writes a file for each function:
+    `run.json` becomes `run-orders.json`.
+    """
+    if len(runs) == 1:
+        deliver(runs[0], delivery)
+        return
+    from powertune.report.ranking import name_of, ranked  # noqa: PLC0415 - loads the nouns
+
+    runs = ranked(runs)
+    write_out(_rendered(runs, delivery.format_name, screen_style(sys.stdout, no_color=delivery.no_color)), sys.stdout)
+    for path in delivery.output or ():
+        files.write(path, _rendered(runs, format_of(path), Style(width=120)))
+    for run in runs if delivery.save is not None else ():
+        stem, suffix = os.path.splitext(str(delivery.save))  # noqa: PTH122 - Path would take a folder for the stem's own
+        files.write(f"{stem}-{_as_file_name(name_of(run, runs))}{suffix}", run.to_json())
+    if not delivery.quiet:
+        with suppress(OSError):  # see deliver
+            show_warnings(_of_all(runs), sys.stderr)
+    if delivery.strict and any(run.recommendation.confidence == "inconclusive" for run in runs):
+        raise typer.Exit(ExitCode.INCONCLUSIVE)
+
+
+def _of_all(runs: Sequence["TuningRun"]) -> Iterator["RunWarning"]:
+    """Yield the warnings of runs, those that many functions share once."""
+    alike: dict[str, list[tuple[str, RunWarning]]] = {}
+    for run in runs:
+        for warning in run.warnings:
+            alike.setdefault(warning.code, []).append((run.function.name or "one function", warning))
+    for found in alike.values():
+        functions = len({name for name, _ in found})
+        if functions <= _MOST_TOLD:
+            yield from (replace(warning, message=f"{name}: {warning.message}") for name, warning in found)
+        else:
+            name, warning = found[0]
+            yield replace(
+                warning, message=f"{name} and {functions - 1:,} functions more, in their way: {warning.message}"
+            )
+
+
+def _rendered(runs: Sequence["TuningRun"], format_name: str, style: Style) -> str:
+    if format_name == "json":
+        return json.dumps([run.to_dict() for run in runs], indent=1, allow_nan=False) + "\n"
+    from powertune.report import ranking  # noqa: PLC0415 - see deliver_runs
+
+    if format_name in ranking.FORMATS:
+        return ranking.render(runs, format_name, style)
+    return "\n".join(render(run, format_name, style) for run in runs)
+
+
+def _as_file_name(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "._-" else "_" for char in name).strip(".") or "function"
 
 
 def write_out(result: str, out: TextIO) -> None:

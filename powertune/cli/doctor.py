@@ -36,6 +36,7 @@ def doctor(
     from powertune.sources.aws.s3 import is_s3_url, read_s3_payload  # noqa: PLC0415
     from powertune.sources.aws.source import AwsSource  # noqa: PLC0415
     from powertune.sources.payloads import read_payload  # noqa: PLC0415
+    from powertune.sources.price_refresh import refreshed_prices  # noqa: PLC0415
 
     source = AwsSource(function, region=region, profile=profile, tenant_id=tenant_id)
     good = True
@@ -49,7 +50,10 @@ def doctor(
         content = read_s3_payload(source.aws, payload) if is_s3_url(payload) else read_payload(payload)
         print(f"ok    payload: JSON of {len(content.encode('utf-8', 'surrogatepass')):,} bytes")
     if good:
-        prices = find_prices(source.aws.region, source.inspect().architecture)
+        found = refreshed_prices()
+        prices = find_prices(source.aws.region, source.inspect().architecture, refreshed=found.rows)
+        if found.problem:
+            print(f"note  prices: {text.printable(found.problem, limit=300)}")
         print(f"ok    prices: {prices.region}, {prices.architecture}, of {prices.as_of}")
     sys.stdout.flush()
     if not good:

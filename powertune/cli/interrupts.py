@@ -41,6 +41,23 @@ def interruptible(source: "AwsSource") -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let any of the signals end what is under way as Ctrl-C does, so that it can clean up."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous: dict[signal.Signals, Any] = {
+        number: signal.signal(number, stop) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 def _say(*lines: str) -> None:
     """Write to standard error past all buffers: a signal may come while one of them is being written."""
     show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # which live progress has hidden

@@ -92,6 +92,46 @@ class Pricing:
             min=0, max=100, metavar="PCT", help="Share of invocations that pay for init.", rich_help_panel=_PRICES
         ),
     ] = 0.0
+    invocations_per_month: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="N", help="Shows what a month costs, tiers applied.", rich_help_panel=_PRICES),
+    ] = None
+    free_tier: Annotated[
+        bool,
+        typer.Option("--free-tier", help="Take the free tier off the month, all of it.", rich_help_panel=_PRICES),
+    ] = False
+    discount: Annotated[
+        float,
+        typer.Option(
+            min=0, max=99, metavar="PCT", help="A Savings Plan's: off duration, not requests.", rich_help_panel=_PRICES
+        ),
+    ] = 0.0
+    provisioned: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Environments of provisioned concurrency.", rich_help_panel=_PRICES),
+    ] = None
+    utilization: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, metavar="PCT", help="How busy these are kept.", rich_help_panel=_PRICES),
+    ] = None
+    snapstart: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="VERSIONS",
+            help="Active versions with a SnapStart snapshot; free for Java.",
+            rich_help_panel=_PRICES,
+        ),
+    ] = 0
+    event_kb: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1024, metavar="KB", help="Size of asynchronous events, for requests.", rich_help_panel=_PRICES
+        ),
+    ] = 0
+    edge: Annotated[bool, typer.Option("--edge", help="Charge what Lambda@Edge costs.", rich_help_panel=_PRICES)] = (
+        False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,12 +230,32 @@ def tuning_options(choosing: Choosing, pricing: Pricing) -> "Options":
         "architecture": pricing.arch,
         "price_gb_second": pricing.price_gb_second,
         "price_request": pricing.price_request,
-        "gb_seconds_per_month": pricing.gb_seconds_per_month,
-        "ephemeral_storage_mb": pricing.ephemeral_storage,
-        "cold_start_rate": pricing.cold_start_rate / 100,
+        "edge": pricing.edge,
+        **charges(pricing),
     }
     given: Options = {name: value for name, value in wanted.items() if value is not None}  # type: ignore[assignment] # the keys are those of Options
     return given
+
+
+def charges(pricing: Pricing) -> dict[str, Any]:
+    """Return how the function is paid for, in the names of the Python API; None for what was not said."""
+    return {
+        "gb_seconds_per_month": pricing.gb_seconds_per_month,
+        "ephemeral_storage_mb": pricing.ephemeral_storage,
+        "cold_start_rate": _share(pricing.cold_start_rate),
+        "discount": _share(pricing.discount),
+        "event_kb": pricing.event_kb,
+        "provisioned": pricing.provisioned,
+        "utilization": None if pricing.utilization is None else _share(pricing.utilization),
+        "snapstart_versions": pricing.snapstart,
+        "invocations_per_month": pricing.invocations_per_month,
+        "free_tier": pricing.free_tier,
+    }
+
+
+def _share(percentage: float) -> float:
+    """Return a percentage as a share with the digits that it was given with, and no binary dust."""
+    return float(f"{percentage / 100:.12g}")
 
 
 def check_finite(name: str, value: object) -> None:

@@ -2,11 +2,12 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from powertune.cli.deliver import write_out
+from powertune.errors import UsageError
 
 if TYPE_CHECKING:
     from powertune.aws_lambda.iam_policy import Feature
@@ -34,6 +35,12 @@ def policy(
     payload: Annotated[
         str | None, typer.Option("-p", "--payload", metavar="s3://BUCKET/KEY", help="Where the payload is, if in S3.")
     ] = None,
+    insights: Annotated[
+        bool,
+        typer.Option(
+            "--insights", help="Only what powertune estimate --function needs: it reads, and invokes nothing."
+        ),
+    ] = False,
     pre_processor: Annotated[
         str | None, typer.Option(metavar="FUNCTION", help="Function invoked before each run.")
     ] = None,
@@ -54,6 +61,11 @@ def policy(
     if region is not None:
         checked_region(region)
     features: set[Feature] = {"tune"}
+    if insights:
+        if apply or alias or payload or pre_processor or post_processor:
+            raise UsageError("--insights is for estimating, which invokes and changes nothing", hint="leave it out")
+        _print(policy_document(function, region=region, features={"insights"}, log_group=log_group))
+        return
     if apply:
         features.add("apply")
     if alias is not None:
@@ -61,12 +73,17 @@ def policy(
         features.add("alias")
     if logs or log_group is not None:
         features.add("logs")
-    document = policy_document(
-        function,
-        region=region,
-        features=features,
-        log_group=log_group,
-        payload_s3=payload,
-        processors=[spec for spec in (pre_processor, post_processor) if spec is not None],
+    _print(
+        policy_document(
+            function,
+            region=region,
+            features=features,
+            log_group=log_group,
+            payload_s3=payload,
+            processors=[spec for spec in (pre_processor, post_processor) if spec is not None],
+        )
     )
+
+
+def _print(document: dict[str, Any]) -> None:
     write_out(json.dumps(document, indent=2) + "\n", sys.stdout)

@@ -35,7 +35,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Many warm runs at one memory size, of which only summary figures were recorded."""
+    """Many runs at one memory size that ended alike, of which only summary figures were recorded."""
 
     memory_mb: int
     mean_ms: float
@@ -48,3 +48,9 @@ class Aggregate:
     max_memory_used_mb: float | None = None
     cold: bool = False
     extra: Mapping[str, str] = field(default_factory=dict)
+    billed_ms: float | None = None
+    """Mean of what was billed for the handler alone, without init; None where the source does not know."""
+    status: Status = "ok"
+    error: str | None = None
+    init_p95_ms: float | None = None
+    """95th percentile of the init times whose mean is `init_ms`."""

@@ -12,10 +12,14 @@ CONFIDENCES: tuple[Confidence, ...] = ("high", "medium", "low", "inconclusive")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The recommended size against the current one, in per cent; negative is faster or cheaper."""
+    """The recommended size against the current one; negative is faster or cheaper."""
 
     duration_pct: float
     cost_pct: float
+    per_month: float | None = None
+    """In the run's currency, where the number of invocations is known."""
+    ci95_per_month: tuple[float, float] | None = None
+    """None unless both sizes were measured, each with an interval."""
 
 
 @dataclass(frozen=True, slots=True)

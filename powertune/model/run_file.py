@@ -44,7 +44,7 @@ def to_dict(run: TuningRun) -> dict[str, Any]:
             "basis": run.pricing.basis,
         },
         "sizes": [_size_to_dict(size, code) for size in run.sizes],
-        "recommendation": _recommendation_to_dict(run.recommendation),
+        "recommendation": _recommendation_to_dict(run.recommendation, code),
         "choice": dict(run.choice),
         "spent": {"invocations": run.spent.invocations, code: run.spent.amount},
         "warnings": [
@@ -96,11 +96,20 @@ def _size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
             f"{code}_per_invocation": cost.per_invocation,
             f"{code}_per_million": cost.per_million,
             f"ci95_{code}_per_million": cost.ci95_per_million and list(cost.ci95_per_million),
+            **_month_to_dict(cost, code),
         },
     }
 
 
-def _recommendation_to_dict(recommendation: Recommendation) -> dict[str, Any]:
+def _month_to_dict(item: Cost | Change, code: str) -> dict[str, Any]:
+    """Return the keys of the monthly view, which are there only where it was asked for."""
+    if item.per_month is None:
+        return {}
+    interval = item.ci95_per_month
+    return {f"{code}_per_month": item.per_month, f"ci95_{code}_per_month": interval and list(interval)}
+
+
+def _recommendation_to_dict(recommendation: Recommendation, code: str) -> dict[str, Any]:
     change = recommendation.versus_current
     picks: dict[str, Any] = {strategy: {"memory_mb": recommendation.pick(strategy)} for strategy in STRATEGIES}
     return {
@@ -109,7 +118,8 @@ def _recommendation_to_dict(recommendation: Recommendation) -> dict[str, Any]:
         "confidence": recommendation.confidence,
         **picks,
         "reasons": list(recommendation.reasons),
-        "versus_current": change and {"duration_pct": change.duration_pct, "cost_pct": change.cost_pct},
+        "versus_current": change
+        and {"duration_pct": change.duration_pct, "cost_pct": change.cost_pct, **_month_to_dict(change, code)},
     }
 
 
@@ -160,7 +170,7 @@ def from_dict(document: object) -> TuningRun:
         ),
         pricing=pricing,
         sizes=tuple(_read_size(node, pricing.currency) for node in top.child("sizes").items()),
-        recommendation=_read_recommendation(top.child("recommendation")),
+        recommendation=_read_recommendation(top.child("recommendation"), code),
         choice=_read_choice(top.optional_child("choice")),
         spent=Spent(spent.get("invocations", _Node.count), spent.get(code, _Node.number)),
         warnings=tuple(_read_warning(node) for node in top.child("warnings").items()),
@@ -213,11 +223,13 @@ def _read_size(node: "_Node", currency: str) -> SizeProfile:
             per_million=cost.get(f"{code}_per_million", _Node.number),
             ci95_per_million=cost.get_optional(f"ci95_{code}_per_million", _Node.interval),
             currency=currency,
+            per_month=cost.get_optional(f"{code}_per_month", _Node.number),
+            ci95_per_month=cost.get_optional(f"ci95_{code}_per_month", _Node.interval),
         ),
     )
 
 
-def _read_recommendation(node: "_Node") -> Recommendation:
+def _read_recommendation(node: "_Node", code: str) -> Recommendation:
     def pick(name: str) -> int | None:
         return node.child(name).get_optional("memory_mb", _Node.memory)
 
@@ -231,7 +243,12 @@ def _read_recommendation(node: "_Node") -> Recommendation:
         balanced_memory_mb=pick("balanced"),
         reasons=tuple(item.text() for item in node.child("reasons").items()),
         versus_current=change
-        and Change(change.get("duration_pct", _Node.number), change.get("cost_pct", _Node.number)),
+        and Change(
+            change.get("duration_pct", _Node.number),
+            change.get("cost_pct", _Node.number),
+            change.get_optional(f"{code}_per_month", _Node.number),
+            change.get_optional(f"ci95_{code}_per_month", _Node.interval),
+        ),
     )
 
 

@@ -49,6 +49,9 @@ class Cost:
     per_million: float
     ci95_per_million: tuple[float, float] | None = None
     currency: str = "USD"
+    per_month: float | None = None
+    """Cost of the month's invocations, where their number is known: tiers, free tier and fixed charges included."""
+    ci95_per_month: tuple[float, float] | None = None
 
     @property
     def usd_per_invocation(self) -> float:

@@ -1,6 +1,6 @@
 """Where runs come from, as the tuning loop sees it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
@@ -59,5 +59,9 @@ class SourceFacts:
     """Memory sizes in MB that turned out not to be offered, each with the reason."""
     payload_weights: Mapping[str, float] = field(default_factory=dict)
     """Share of production's calls that each payload stands for, by `Invocation.payload`; empty if all count alike."""
+    invocations_per_month: float | None = None
+    """At the rate that was recorded, where that is known; what the user says counts before it."""
+    duration_at_ms: Callable[[int], float] | None = None
+    """Mean duration in ms at any memory size in MB by the CPU law, where CPU time was recorded."""
     environments: Mapping[str, str] = field(default_factory=dict)
     """Execution environment by request id, for runs whose environment became known only afterwards."""

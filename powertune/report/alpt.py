@@ -53,11 +53,12 @@ def rows_with_figures(run: TuningRun) -> list[tuple[int, float, float]]:
 def _row(run: TuningRun, size: SizeProfile) -> tuple[int, float, float] | None:
     if size.duration_ms is None or size.cost is None:
         return None
-    return size.memory_mb, size.duration_ms.mean, _without_fee(run, size.cost.per_invocation, 1)
+    requests = run.choice.get("requests_per_invocation") or 1
+    return size.memory_mb, size.duration_ms.mean, _without_fee(run, size.cost.per_invocation, requests)
 
 
-def _without_fee(run: TuningRun, amount: float, invocations: int) -> float:
-    rest = max(0.0, amount - invocations * run.pricing.per_request)
+def _without_fee(run: TuningRun, amount: float, requests: float) -> float:
+    rest = max(0.0, amount - requests * run.pricing.per_request)
     return float(f"{rest:.{_DIGITS}g}")
 
 

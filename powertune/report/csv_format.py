@@ -14,14 +14,14 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d",
 
 def render(run: TuningRun, _style: Style) -> str:
     """Return a header and a line for each size; empty cells where nothing is known."""
-    code = run.pricing.currency.lower()
+    code, months = run.pricing.currency.lower(), words.is_monthly(run)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         [
             "memory_mb", "status", "basis", "warm", "cold", "failed", "mean_ms", "p50_ms", "p95_ms", "p99_ms",
             "stddev_ms", "ci95_low_ms", "ci95_high_ms", "init_ms", "max_memory_used_mb", f"{code}_per_million",
-            "picks", "recommended", "reason",
+            *([f"{code}_per_month"] if months else []), "picks", "recommended", "reason",
         ]
     )  # fmt: skip
     for size in run.sizes:
@@ -35,7 +35,8 @@ def render(run: TuningRun, _style: Style) -> str:
                 size.memory_mb, size.status, size.basis, counts.warm, counts.cold, counts.failed,
                 *map(_figure, figures),
                 _figure(size.init_ms.mean if size.init_ms else None), _figure(size.max_memory_used_mb),
-                _figure(cost.per_million), " ".join(words.picks_of(run, size)),
+                _figure(cost.per_million), *([_figure(cost.per_month)] if months else []),
+                " ".join(words.picks_of(run, size)),
                 "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
             ]
         )  # fmt: skip

@@ -14,9 +14,12 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#!|~@&]|(?<=:)/(?=/)|(?<=www)\.)")
 def render(run: TuningRun, _style: Style) -> str:
     """Return GitHub-flavoured markdown."""
     lines = [f"**{words.headline(run)}**", f"{escape(words.title(run))}", ""]
-    lines += [escape(line) for line in (*run.recommendation.reasons, words.comparison(run)) if line]
-    lines += ["", "| Memory | Duration | p95 | Cost per 1M | |", "|---:|---:|---:|---:|---|"]
-    lines += [_row(run, size) for size in run.sizes]
+    said = (*run.recommendation.reasons, words.comparison(run), words.saving(run))
+    lines += [escape(line) for line in said if line]
+    months = words.is_monthly(run)
+    head = ["Memory", "Duration", "p95", "Cost per 1M", *(["Per month"] if months else [])]
+    lines += ["", f"| {' | '.join(head)} | |", f"|{'---:|' * len(head)}---|"]
+    lines += [_row(run, size, months=months) for size in run.sizes]
     lines += ["", *(f"- {escape(why)}" for why in words.failures(run))]
     lines += [
         "",
@@ -27,13 +30,14 @@ def render(run: TuningRun, _style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(run: TuningRun, size: SizeProfile) -> str:
+def _row(run: TuningRun, size: SizeProfile, *, months: bool) -> str:
     duration, cost = size.duration_ms, size.cost
     cells = [
         f"{size.memory_mb} MB",
         text.duration(duration.mean) if duration else "",
         text.duration(duration.p95) if duration and duration.p95 is not None else "",
         text.money(cost.per_million, cost.currency) if cost else "",
+        *([words.per_month(size)] if months else []),
         escape(words.note_of(run, size)),
     ]
     if size.memory_mb == run.recommendation.memory_mb:

@@ -16,7 +16,7 @@ from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 from powertune.report import Style, words
 
-_WIDE = 100
+_WIDE, _ROOM_FOR_MONTHS = 100, 72
 _LONGEST_BAR, _SHORTEST_BAR = 14, 4
 _WIDEST_NOTE = 22
 """Longer notes wrap rather than take the room of the bars."""
@@ -57,7 +57,7 @@ def render(run: TuningRun, style: Style) -> str:
     console.print()
     headline_style = _CHOSEN_COLOR if run.recommendation.memory_mb else "bold red"
     console.print(Text(_wrapped(words.headline(run), style), headline_style))
-    for line in (*run.recommendation.reasons, words.comparison(run)):
+    for line in (*run.recommendation.reasons, words.comparison(run), words.saving(run)):
         if line:
             console.print(Text(_wrapped(line, style)))
     for note in (words.call_note(run), words.basis_note(run), words.price_note(run)):
@@ -78,7 +78,7 @@ def _in_ascii(drawn: str) -> str:
 
 
 def _table(run: TuningRun, style: Style) -> Table:
-    columns = _columns(run, wide=style.width >= _WIDE)
+    columns = _columns(run, style.width)
     notes = [words.note_of(run, size) for size in run.sizes]
     texts = {column.name: [column.cell(size) for size in run.sizes] for column in columns}
     widths = {name: max(len(name), *map(len, cells)) for name, cells in texts.items()}
@@ -106,8 +106,9 @@ def _table(run: TuningRun, style: Style) -> Table:
     return table
 
 
-def _columns(run: TuningRun, *, wide: bool) -> list[_Column]:
+def _columns(run: TuningRun, width: int) -> list[_Column]:
     """Return the columns, the less needed only where there is room and something to show."""
+    wide = width >= _WIDE
 
     def duration(get: str) -> Callable[[SizeProfile], str]:
         def cell(size: SizeProfile) -> str:
@@ -124,6 +125,8 @@ def _columns(run: TuningRun, *, wide: bool) -> list[_Column]:
     if (wide or decides) and any(size.duration_ms and size.duration_ms.p95 is not None for size in run.sizes):
         columns.append(_Column("p95", duration("p95")))
     columns.append(_Column("Cost per 1M", _cost, _per_million, _COST_COLOR))
+    if width >= _ROOM_FOR_MONTHS and words.is_monthly(run):
+        columns.append(_Column("Per month", words.per_month))
     if wide and any(size.invocations.warm or size.invocations.cold for size in run.sizes):
         columns.append(_Column("Runs", lambda size: f"{size.invocations.warm or size.invocations.cold or ''}"))
     if wide and any(size.max_memory_used_mb is not None for size in run.sizes):

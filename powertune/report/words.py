@@ -86,12 +86,61 @@ def comparison(run: TuningRun) -> str | None:
     )
 
 
+def is_monthly(run: TuningRun) -> bool:
+    """Tell whether the run says what a month costs."""
+    return any(size.cost and size.cost.per_month is not None for size in run.sizes)
+
+
+def per_month(size: SizeProfile) -> str:
+    """Return what a month costs at a size, empty where that is not known."""
+    if size.cost is None or size.cost.per_month is None:
+        return ""
+    return text.money(size.cost.per_month, size.cost.currency)
+
+
+def saving(run: TuningRun) -> str | None:
+    """Return what the recommended size changes in a month, with its interval where the runs give one, and in time."""
+    recommendation, change = run.recommendation, run.recommendation.versus_current
+    invocations = run.choice.get("invocations_per_month")
+    if change is None or change.per_month is None or not invocations:
+        return None
+    if recommendation.memory_mb == run.function.current_memory_mb:
+        return None
+    currency = run.pricing.currency
+    is_cheaper = change.per_month < 0
+    amount = text.money(abs(change.per_month), currency)
+    what = f"saves {amount} a month" if is_cheaper else f"costs {amount} a month more"
+    what = what if change.per_month else "costs the same"
+    if change.ci95_per_month:
+        ends = sorted(-end if is_cheaper else end for end in change.ci95_per_month)
+        what += f" (95 % interval: {' to '.join(text.money(end, currency) for end in ends)})"
+    faster = text.percent(abs(change.duration_pct)).removeprefix("+")
+    speed = "as fast" if faster == "0.00 %" else f"{faster} {'faster' if change.duration_pct < 0 else 'slower'}"
+    return f"At {invocations:,.0f} invocations a month it {what} and is {speed}."
+
+
 def price_note(run: TuningRun) -> str:
     """Return what the costs rest on."""
-    prices = run.pricing
-    source = f"list of {prices.as_of}" if prices.as_of else "undated list" if prices.basis == "list" else "given"
+    prices, said = run.pricing, run.choice
+    lists = {"list": "list", "refreshed": "AWS Price List"}
+    source = f"{lists.get(prices.basis, 'list')} of {prices.as_of}" if prices.as_of else "given"
+    if prices.basis == "list" and not prices.as_of:
+        source = "undated list"
     exact = f"{prices.per_gb_second:.12f}".rstrip("0").rstrip(".")
-    return f"Prices: {text.symbol(prices.currency)}{exact} per GB-second ({source})"
+    notes = [f"{text.symbol(prices.currency)}{exact} per GB-second ({source})"]
+    if said.get("edge"):
+        notes.append("Lambda@Edge")
+    if discount := said.get("discount"):
+        notes.append(f"a discount of {discount * 100:g} % in it")
+    if requests := said.get("requests_per_invocation"):
+        notes.append(f"{requests:g} requests an event")
+    if said.get("free_tier"):
+        notes.append("a month less the free tier")
+    if (environments := said.get("provisioned_environments")) and (busy := said.get("utilization")):
+        pays = said.get("break_even_utilization")
+        when = f"cheaper than on demand from {pays * 100:.0f} % on" if pays else "always dearer than on demand"
+        notes.append(f"capacity of {environments:g} provisioned environments in it, {busy * 100:g} % busy; {when}")
+    return f"Prices: {', '.join(notes)}"
 
 
 def call_note(run: TuningRun) -> str | None:

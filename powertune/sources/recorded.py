@@ -1,63 +1,39 @@
 """Recorded durations as a source: what was measured before, handed out as if it were measured now."""
 
-import io
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self
 
 from powertune import text
+from powertune.aws_lambda.bill import HOURS_PER_MONTH
 from powertune.errors import BadInputError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
-from powertune.sources.recorded_rows import Origin, Recording
-from powertune.sources.recording_formats import read_recording
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from powertune.sources.cpu_times import CpuTimes
+from powertune.sources.recorded_files import Engine, read_files, silent_files_in_words
+from powertune.sources.recording import NO_ORIGIN, Hints, Origin, Recording, Run
 
 _MOST_NAMED = 5
-_MEGABYTE = 1 << 20
-
-
-class _CountedReader(io.RawIOBase):
-    """Reads on behalf of another reader and reports a step for each megabyte."""
-
-    def __init__(self, raw: io.RawIOBase, progress: Progress) -> None:
-        self._raw = raw
-        self._progress = progress
-        self._bytes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
-        count = self._raw.readinto(buffer)
-        before, self._bytes = self._bytes, self._bytes + (count or 0)
-        if steps := self._bytes // _MEGABYTE - before // _MEGABYTE:
-            self._progress.step(steps)
-        return count
-
-
-def _size_of(file: str) -> int:
-    try:
-        return Path(file).stat().st_size
-    except OSError:  # standard input, or a file whose absence is told when it is opened
-        return 0
+_HOUR_MS = 3_600_000
+_SHORTEST_SPAN_MS = 24 * _HOUR_MS
+"""Time that a recording has to span before its rate says anything about a month: a day has its ups and downs."""
+_REPEATED_ENOUGH = 0.01
+"""Share of records standing twice, as an estimate, from which it is worth a word."""
+_NO_DURATIONS = "there are no recorded durations"
 
 
 class RecordedSource:
     """Files of recorded durations of one function, or records given as they are.
 
-    `files` may hold `-` for standard input. `function` and `architecture` choose where files hold several, `region`
-    says that the region recorded does not matter. Reading
-    happens on entry. Raises BadInputError for a file that cannot be read, UsageError where it is open which function
-    is meant.
+    `files` may hold folders, patterns, `-` for standard input and `s3://bucket/prefix`; `recording` is what was read
+    from them before. `function` and `architecture` choose where files hold several, `region` says that the region
+    recorded does not matter. Reading happens on entry. Raises BadInputError for a file that cannot be read, UsageError
+    where it is open which function is meant.
     """
 
     def __init__(
@@ -65,56 +41,54 @@ class RecordedSource:
         files: Sequence[str | Path] = (),
         *,
         records: Sequence[Invocation | Aggregate] = (),
+        recording: Recording | None = None,
         function: str | None = None,
         architecture: str | None = None,
         region: str | None = None,
         skip_invalid: bool = False,
+        engine: Engine = Engine(),  # noqa: B008 - frozen
         progress: Progress | None = None,
     ) -> None:
         self._files = [str(file) for file in files]
         self._given = records
+        self._read_before = recording
         self._function = function
         self._architecture = architecture
         self._region = region
         self._skip_invalid = skip_invalid
+        self._engine = engine
         self._progress = progress or NoProgress()
+        self._recording = Recording()
+        self._chosen: set[Origin] = set()
+        self._origin = Origin()
         self._invocations: dict[int, list[Invocation]] = defaultdict(list)
         self._aggregates: list[Aggregate] = []
-        self._recordings: list[Recording] = []
-        self._origin = Origin()
+        self._recorded_on: set[str | None] = set()
+        self._last_seen: tuple[int, int] | None = None
+        self._rate: float | None = None
         self._repeated = 0
 
     def __enter__(self) -> Self:
         """Read everything."""
-        if self._files:
-            megabytes = sum(_size_of(file) for file in self._files) // _MEGABYTE
-            self._progress.begin("reading recorded durations, in MB", total=megabytes or None)
-        self._recordings = [self._read(file) for file in self._files]
-        if self._given:
-            self._recordings.append(Recording([(Origin(), record) for record in self._given]))
-        records = [record for recording in self._recordings for record in recording.records]
-        if not records:
-            raise BadInputError(
-                "there are no recorded durations", hint="name at least one file, or - for standard input"
-            )
-        records = self._choose(records, "function", self._function, "--function")
-        if len({origin.architecture for origin, _ in records} - {None}) > 1:  # else a given one only changes the prices
-            records = self._choose(records, "architecture", self._architecture, "--arch")
+        self._recording = self._read()
+        every = list(self._recording.kept_runs())
+        found = self._recording.origins(every)
+        if not found:
+            raise BadInputError(_NO_DURATIONS, hint="name at least one file, or - for standard input")
+        chosen = self._choose(found, "function", self._function, "--function")
+        if len({origin.architecture for origin in chosen} - {None}) > 1:  # else a given one only changes the prices
+            chosen = self._choose(chosen, "architecture", self._architecture, "--arch")
         if self._region is None:  # a region given prices everything, wherever it was recorded
-            self._choose(records, "region", None, "--region")
-        self._origin = _common_origin([origin for origin, _ in records], self._function, self._architecture)
-        seen: set[tuple[str, int, float]] = set()
-        for _, record in records:
-            if not isinstance(record, Invocation):
-                self._aggregates.append(record)
-                continue
-            if record.request_id:
-                key = (record.request_id, record.memory_mb, record.duration_ms)
-                if key in seen:
-                    self._repeated += 1
-                    continue
-                seen.add(key)
-            self._invocations[record.memory_mb].append(record)
+            self._choose(chosen, "region", None, "--region")
+        self._recorded_on = {origin.architecture for origin in found} - {None}
+        self._chosen = set(chosen)
+        self._origin = _common_origin(chosen, self._function, self._architecture)
+        runs = [run for run in every if run.origin in self._chosen]
+        for run in self._each_once(runs):
+            self._invocations[run.invocation.memory_mb].append(run.invocation)
+        self._aggregates = [aggregate for origin, aggregate in self._recording.aggregates if origin in self._chosen]
+        self._aggregates += self._digested()
+        self._look_at_times(runs)
         return self
 
     def __exit__(
@@ -131,12 +105,11 @@ class RecordedSource:
     @property
     def facts(self) -> SourceFacts:
         """What the files hold."""
-        current = {recording.current_memory_mb for recording in self._recordings}
-        bases = {recording.basis for recording in self._recordings}
+        hints = self._hints()
         return SourceFacts(
             kind="recorded",
-            basis="scaled" if "scaled" in bases else "measured",
-            calibrated=all(recording.calibrated for recording in self._recordings),
+            basis="scaled" if hints.scaled else "measured",
+            calibrated=hints.calibrated,
             billed=False,
             default_samples=max((len(runs) for runs in self._invocations.values()), default=1),
             aggregates=tuple(self._aggregates),
@@ -145,10 +118,12 @@ class RecordedSource:
                 runtime=self._origin.runtime,
                 architecture=self._origin.architecture,
                 region=self._origin.region,
-                current_memory_mb=current.pop() if len(current) == 1 else None,
+                current_memory_mb=self._current_mb(hints),
             ),
             details={"files": list(self._files)},
-            warnings=tuple(self._warnings()),
+            warnings=tuple(self._warnings(hints)),
+            invocations_per_month=self._rate,
+            duration_at_ms=self._by_cpu_law(),
         )
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
@@ -156,61 +131,117 @@ class RecordedSource:
         for memory_mb, count in sorted(plan.items()):
             yield from self._invocations.get(memory_mb, [])[:count]
 
-    def _read(self, file: str) -> Recording:
-        if file == "-":
-            if sys.stdin is None or sys.stdin.closed:
-                raise BadInputError("standard input is closed", hint="pipe a recording in, or name a file")
-            return read_recording(
-                io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer)),
-                "standard input",
-                skip_invalid=self._skip_invalid,
-            )
-        try:
-            with Path(file).open("rb", buffering=0) as raw:
-                stream = io.BufferedReader(_CountedReader(raw, self._progress), _MEGABYTE)
-                return read_recording(stream, file, skip_invalid=self._skip_invalid)
-        except IsADirectoryError:
-            raise BadInputError(f"{text.printable(file)} is a folder", hint="name the files in it") from None
-        except OSError as error:
-            raise BadInputError(
-                f"{text.printable(file)} cannot be read: {error.strerror or error}",
-                hint="check its name and permissions",
-            ) from error
+    # --- reading and choosing ---
 
-    def _choose(
-        self, records: list[tuple[Origin, Invocation | Aggregate]], what: str, wanted: str | None, option: str
-    ) -> list[tuple[Origin, Invocation | Aggregate]]:
-        """Return the records of the wanted function or architecture; those that do not say belong to any."""
-        found = Counter(getattr(origin, what) for origin, _ in records)
-        named = [name for name in found if name is not None]
+    def _read(self) -> Recording:
+        if self._read_before is not None:
+            return self._read_before
+        recording = Recording()
+        if self._files:
+            recording = read_files(
+                self._files, skip_invalid=self._skip_invalid, engine=self._engine, progress=self._progress
+            )
+        recording.merge(given(self._given))
+        return recording
+
+    def _choose(self, origins: Iterable[Origin], what: str, wanted: str | None, option: str) -> list[Origin]:
+        """Return the origins with the wanted function or architecture; those that do not say belong to any."""
+        origins = list(origins)
+        named = sorted({getattr(origin, what) for origin in origins} - {None})
         if wanted is None:
             if len(named) > 1:
                 raise UsageError(
                     f"the files hold {len(named)} {what}s: {_some_of(named)}", hint=f"choose one with {option} NAME"
                 )
-            return records
+            return origins
         if named and wanted not in named:
             near = text.nearest(wanted, named) or f"there are: {_some_of(named)}"
             raise UsageError(f"the files hold no {what} {text.printable(wanted, limit=80)!r}", hint=near)
-        return [(origin, record) for origin, record in records if getattr(origin, what) in (None, wanted)]
+        return [origin for origin in origins if getattr(origin, what) in (None, wanted)]
 
-    def _warnings(self) -> Iterator[RunWarning]:
-        damaged = sum(recording.damaged for recording in self._recordings)
-        if damaged:
+    def _each_once(self, runs: Iterable[Run]) -> Iterator[Run]:
+        """Yield runs, those that stand in the files twice once."""
+        runs = list(runs)
+        # Lambda Insights and the REPORT record tell of the same invocation; the record is the finer one.
+        reported = {run.invocation.request_id for run in runs if not _is_from_insights(run)} - {None}
+        seen: set[tuple[str, int, float]] = set()
+        for run in runs:
+            invocation = run.invocation
+            if invocation.request_id:
+                if _is_from_insights(run) and invocation.request_id in reported:
+                    continue
+                key = (invocation.request_id, invocation.memory_mb, invocation.duration_ms)
+                if key in seen:
+                    self._repeated += 1
+                    continue
+                seen.add(key)
+            yield run
+
+    def _digested(self) -> Iterator[Aggregate]:
+        for key, digest in sorted(self._recording.digests.items(), key=lambda item: _order(item[0])):
+            if key.origin in self._chosen:
+                yield digest.to_aggregate(key.memory_mb, cold=key.cold, status=key.status, error=key.error)
+
+    # --- what is known beside the runs ---
+
+    def _hints(self) -> Hints:
+        hints = Hints()
+        for function, found in self._recording.hints.items():
+            if function in {origin.function for origin in self._chosen}:
+                hints.merge(found)
+        return hints
+
+    def _current_mb(self, hints: Hints) -> int | None:
+        if len(hints.current_mb) == 1:
+            return next(iter(hints.current_mb))
+        return self._last_seen[1] if self._last_seen and not hints.current_mb else None
+
+    def _look_at_times(self, runs: Sequence[Run]) -> None:
+        """Find out the rate of runs, and which memory size the last one had, where all say when they were."""
+        spans = [(run.at_ms, run.at_ms, run.invocation.memory_mb, 1) for run in runs]
+        spans += [
+            (digest.first_ms, digest.last_ms, key.memory_mb, digest.durations.count)
+            for key, digest in self._recording.digests.items()
+            if key.origin in self._chosen
+        ]
+        known = [
+            (first, last, memory_mb, count)
+            for first, last, memory_mb, count in spans
+            if first is not None and last is not None
+        ]
+        if not known or len(known) < len(spans):
+            return
+        first_ms, last_ms = min(span[0] for span in known), max(span[1] for span in known)
+        self._last_seen = max((last, memory_mb) for _, last, memory_mb, _ in known)
+        if last_ms - first_ms >= _SHORTEST_SPAN_MS:
+            count = sum(count for *_, count in known) - self._repeated
+            self._rate = (count - 1) / (last_ms - first_ms) * _HOUR_MS * HOURS_PER_MONTH
+
+    def _by_cpu_law(self) -> Callable[[int], float] | None:
+        """Return how long a run takes at any memory size, where CPU time was recorded at some."""
+        by_size: dict[int, CpuTimes] = defaultdict(CpuTimes)
+        for (origin, memory_mb), times in self._recording.cpu_times.items():
+            if origin in self._chosen:
+                by_size[memory_mb].merge(times)
+        if not by_size:
+            return None
+        memory_mb, times = max(by_size.items(), key=lambda item: (item[1].count, -item[0]))
+        work = times.work_at(memory_mb)
+        scale = times.duration_us / 1000 / times.count / work.duration_at_ms(memory_mb)
+        return lambda size_mb: work.duration_at_ms(size_mb) * scale
+
+    def _warnings(self, hints: Hints) -> Iterator[RunWarning]:
+        recording = self._recording
+        if recording.damaged:
             yield RunWarning(
                 "damaged-records",
-                f"{text.count(damaged, 'REPORT record')} could not be read and was left out"
-                if damaged == 1
-                else f"{text.count(damaged, 'REPORT record')} could not be read and were left out",
+                f"{text.count(recording.damaged, 'REPORT record')} could not be read and was left out"
+                if recording.damaged == 1
+                else f"{text.count(recording.damaged, 'REPORT record')} could not be read and were left out",
                 "look for lines that were cut where the log was copied or exported",
             )
-        if self._repeated:
-            yield RunWarning(
-                "repeated-records",
-                f"{text.count(self._repeated, 'record')} stood twice in the files and counted once",
-                "exports that overlap hold the same runs",
-            )
-        recorded = {origin.architecture for recording in self._recordings for origin, _ in recording.records} - {None}
+        yield from self._repeat_warnings()
+        recorded = self._recorded_on
         if self._architecture and recorded and self._architecture not in recorded:
             yield RunWarning(
                 "other-architecture",
@@ -218,23 +249,69 @@ class RecordedSource:
                 " prices, not their durations",
                 "record runs there to compare the two",
             )
-        if any(recording.whole_ms for recording in self._recordings):
+        if recording.whole_ms:
             yield RunWarning(
                 "whole-milliseconds",
                 "durations are in whole milliseconds: each is billed as one more, for the fraction that was cut off",
                 "record fractions, or add a billed_ms column",
             )
-        invalid = [row for recording in self._recordings for row in recording.invalid_rows]
-        if invalid:
+        if recording.invalid:
             yield RunWarning(
                 "invalid-rows",
-                f"{text.count(len(invalid), 'invalid row')} left out; the first: {invalid[0]}",
+                f"{text.count(recording.invalid, 'invalid row')} left out; the first: {recording.complaints[0]}",
                 "mend them in the file and run without --skip-invalid",
+            )
+        if self._last_seen and not hints.current_mb and len(self.sizes) > 1:
+            yield RunWarning(
+                "current-size",
+                f"{self._last_seen[1]} MB, which the last run had, is taken for the current size",
+                "if it is another one, give it with --current",
+            )
+        silent = silent_files_in_words(recording)
+        if silent:
+            yield RunWarning("silent-files", silent, "name the files that count, one by one, to be told of each")
+        for note in recording.notes:
+            yield RunWarning("damaged-file", note, "copy or export the file again")
+
+    def _repeat_warnings(self) -> Iterator[RunWarning]:
+        if self._repeated:
+            yield RunWarning(
+                "repeated-records",
+                f"{text.count(self._repeated, 'record')} stood twice in the files and counted once",
+                "exports that overlap hold the same runs",
+            )
+        elif self._recording.runs is None and self._recording.repeats.share > _REPEATED_ENOUGH:
+            yield RunWarning(
+                "repeated-records",
+                f"about {self._recording.repeats.share:.0%} of the records stand in the files more than once, and count"
+                " each time",
+                "exports that overlap hold the same runs: name files that do not",
             )
 
 
+def given(records: Sequence[Invocation | Aggregate]) -> Recording:
+    """Return records as a recording."""
+    recording = Recording()
+    for record in records:
+        if isinstance(record, Aggregate):
+            recording.add_aggregate(NO_ORIGIN, record)
+        else:
+            recording.add_run(NO_ORIGIN, record)
+    # What a program gives is taken at its word: these are no files that lost their fractions.
+    recording.has_fractions = True
+    return recording
+
+
+def _is_from_insights(run: Run) -> bool:
+    return "cpu_ms" in run.invocation.extra
+
+
+def _order(key: object) -> str:
+    return repr(key)
+
+
 def _some_of(names: Sequence[str]) -> str:
-    shown = ", ".join(text.printable(name, limit=60) for name in sorted(names)[:_MOST_NAMED])
+    shown = ", ".join(text.printable(name, limit=60) for name in names[:_MOST_NAMED])
     return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
 
 
@@ -242,7 +319,7 @@ def _common_origin(origins: Sequence[Origin], function: str | None, architecture
     """Return what all records that say something agree on."""
 
     def common(what: str) -> str | None:
-        said = {getattr(origin, what) for origin in set(origins)} - {None}
+        said = {getattr(origin, what) for origin in origins} - {None}
         return said.pop() if len(said) == 1 else None
 
     return Origin(

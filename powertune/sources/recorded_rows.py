@@ -1,52 +1,53 @@
 """Tables of recorded durations: CSV and JSON rows, their columns found by the names that people use."""
 
 import csv
-import itertools
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import lru_cache
 
 from powertune import text
 from powertune.aws_lambda.memory import MAX_MEMORY_MB, MAX_TIMEOUT_S, MIN_MEMORY_MB
-from powertune.errors import BadInputError
 from powertune.model.invocation import Aggregate, Invocation, Status
-from powertune.model.size_profile import Basis
+from powertune.sources.log_group import function_of_log_group
+from powertune.sources.log_prefix import read_time
+from powertune.sources.recording import Origin
 
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d+$)")
 _UNIT = re.compile(r"\s*(?:ms|MB)$")
+_FIGURE = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MOST_INVOCATIONS = 10**15
 _LONGEST_MS = MAX_TIMEOUT_S * 1000 * 1.1
 """Timeouts are logged a little late; anything longer is in another unit."""
-
-FORMS = (
-    "powertune reads CSV with memory_mb and duration_ms, JSON lines with the same names, REPORT logs (text or JSON)"
-    " and its own saved runs"
-)
+_BYTES_PER_MB = (1_000_000, 1 << 20)
+"""Logs Insights gives memory in bytes, of which a MB has 10^6. No size from 128 to 10,240 MB is a whole one of both."""
+_LONGEST_ROW = 1_000_000
 
 # What columns are called in files that people have, in lower case without marks. The first found counts.
 _COLUMNS: dict[str, tuple[str, ...]] = {
-    "memory": ("memorymb", "memorysizemb", "memorysize", "memory", "power", "mb", "size"),
+    "memory": ("memorymb", "memorysizemb", "memorysize", "memorysize1000000", "memory", "power", "mb", "size"),
     "duration": (
         "durationms",
         "meanms",
         "meandurationms",
+        "avgdurationms",
         "avgms",
+        "avgduration",
         "averageduration",
         "meanduration",
         "duration",
+        "mean",
+        "avg",
         "ms",
     ),
     "billed": ("billedms", "billeddurationms", "billedduration"),
     "init": ("initms", "initdurationms", "initduration"),
-    "used": ("maxmemoryusedmb", "maxmemoryused"),
+    "used": ("maxmemoryusedmb", "maxmemoryused", "maxmaxmemoryused", "maxmaxmemoryused1000000", "maxmb"),
     "count": ("n", "count", "invocations", "warm"),
-    "stddev": ("stddevms", "stddev", "stdms", "std"),
-    "p50": ("p50ms", "p50", "medianms", "median"),
-    "p95": ("p95ms", "p95"),
-    "p99": ("p99ms", "p99"),
+    "stddev": ("stddevms", "stddev", "stdms", "std", "sd", "stddevduration"),
+    "p50": ("p50ms", "p50", "medianms", "median", "pctduration50"),
+    "p95": ("p95ms", "p95", "pctduration95"),
+    "p99": ("p99ms", "p99", "pctduration99"),
     "kind": ("kind", "cold"),
     "status": ("status",),
     "error": ("error", "errortype"),
@@ -57,6 +58,12 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "runtime": ("runtime",),
 }
 _SUMMARY_COLUMNS = ("count", "stddev", "p50", "p95", "p99")
+_CLEAR_NAMES = {
+    "memory": {"memorymb", "memorysizemb"},
+    "duration": {"durationms", "meanms", "meandurationms", "avgdurationms"},
+}
+"""Names that no other program's log line has by chance."""
+_TIME_COLUMNS = ("timestamp", "timestampms", "time", "endtime", "loggedat")
 
 _ARCHITECTURE_WORDS = {"x86": "x86_64", "amd64": "x86_64", "x86_64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
 _COLD_WORDS = frozenset({"cold", "true", "1", "yes"})
@@ -64,37 +71,6 @@ _STATUS_WORDS: dict[str, Status] = {
     "": "ok", "ok": "ok", "success": "ok", "timeout": "timed-out", "timed-out": "timed-out",
     "out-of-memory": "out-of-memory", "throttled": "throttled",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a record says about the function it belongs to."""
-
-    function: str | None = None
-    architecture: str | None = None
-    region: str | None = None
-    runtime: str | None = None
-
-
-NO_ORIGIN = Origin()
-
-
-@dataclass(slots=True)
-class Recording:
-    """What a file holds."""
-
-    records: list[tuple[Origin, Invocation | Aggregate]] = field(default_factory=list)
-    damaged: int = 0
-    """Log records that start well but do not hold their figures."""
-    invalid_rows: list[str] = field(default_factory=list)
-    """Rows that were left out on request, with the reason."""
-    basis: Basis = "measured"
-    calibrated: bool = True
-    """False for a saved dry run without an anchor."""
-    current_memory_mb: int | None = None
-    """As a saved run has it."""
-    whole_ms: bool = False
-    """Whether the runs were recorded without fractions of a millisecond."""
 
 
 class InvalidRowError(ValueError):
@@ -108,7 +84,8 @@ def _plain(column: str) -> str:
     return "".join(char for char in column.lower() if char.isalnum())
 
 
-def _find_columns(names: Iterable[str]) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def _find_columns(names: tuple[str, ...]) -> Mapping[str, str]:
     """Return for each meaning that powertune knows the column that has it: the first of the spellings found."""
     by_plain_name: dict[str, str] = {}
     for name in names:
@@ -123,16 +100,30 @@ def _find_columns(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def has_figures(names: Iterable[str]) -> bool:
-    """Tell whether columns of these names are enough for a table of durations."""
-    return {"memory", "duration"} <= _find_columns(names).keys()
+def has_figures(names: Iterable[str], *, clearly: bool = False) -> bool:
+    """Tell whether columns of these names are enough for a table of durations.
+
+    `clearly` demands names that say so by themselves: with a unit, or those of Logs Insights.
+    """
+    found = _find_columns(tuple(names))
+    if not {"memory", "duration"} <= found.keys():
+        return False
+    return not clearly or all(
+        _plain(found[meaning]) in clear or found[meaning].startswith("@") for meaning, clear in _CLEAR_NAMES.items()
+    )
+
+
+def is_row(names: Iterable[str]) -> bool:
+    """Tell whether an object with these names is meant as a row, if only a part of one."""
+    found = _find_columns(tuple(names))
+    return "memory" in found or _plain(found.get("duration", "")) in _CLEAR_NAMES["duration"]
 
 
 def missing_columns(names: list[str]) -> str | None:
     """Return what a CSV header lacks, or None if it does not look like one."""
     if len(names) < 2 or any(len(name) > 60 for name in names):  # noqa: PLR2004 - prose, not columns
         return None
-    found = _find_columns(names)
+    found = _find_columns(tuple(names))
     missing = [
         label for meaning, label in (("memory", "memory_mb"), ("duration", "duration_ms")) if meaning not in found
     ]
@@ -148,102 +139,94 @@ def header_of(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def csv_rows(lines: Iterator[str], delimiter: str, header_line: int) -> Iterator[tuple[int, Row | InvalidRowError]]:
-    """Yield line number and row of a CSV table whose header is on line `header_line`."""
-    header = header_of(list(itertools.islice(lines, header_line))[-1], delimiter)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
+class TableReader:
+    """Takes a CSV table line by line, from the line behind its header on."""
+
+    def __init__(self, header: str, delimiter: str) -> None:
+        self.names = header_of(header, delimiter)
+        self._delimiter = delimiter
+        self._pending = ""
+        self._first_number = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a cell in quotes goes on in the next line."""
+        return bool(self._pending)
+
+    def feed(self, line: str, number: int) -> Iterator[tuple[int, Row | InvalidRowError]]:
+        """Read a line, and yield the row that ended with it and its line number."""
+        if not self._pending:
+            self._first_number = number
+        self._pending += line
+        if self._pending.count('"') % 2 and len(self._pending) < _LONGEST_ROW:
             return
-        except csv.Error as error:
-            yield header_line + reader.line_num, InvalidRowError(text.printable(error, limit=80))
-            continue
-        if any(cell.strip() for cell in cells):
-            # Where commas do not part columns they part decimals, as spreadsheets of half the world write them.
-            texts = (cell.strip() if delimiter == "," else _DECIMAL_COMMA.sub(".", cell.strip()) for cell in cells)
-            row = dict(zip(header, texts, strict=False))
-            yield header_line + reader.line_num, row
+        yield from self.close()
+
+    def close(self) -> Iterator[tuple[int, Row | InvalidRowError]]:
+        """Yield the row that was waiting for its end."""
+        record, self._pending = self._pending, ""
+        if not record.strip():
+            return
+        if '"' in record:
+            try:
+                [cells] = csv.reader(record.splitlines(keepends=True), delimiter=self._delimiter, strict=True)
+            except (csv.Error, ValueError) as error:
+                yield self._first_number, InvalidRowError(text.printable(error, limit=80))
+                return
+        else:
+            cells = record.split(self._delimiter)
+        cells = [cell.strip() for cell in cells]
+        if any(cells):
+            if self._delimiter != ",":
+                # Where commas do not part columns they part decimals, as spreadsheets of half the world write them.
+                cells = [_DECIMAL_COMMA.sub(".", cell) for cell in cells]
+            yield self._first_number, dict(zip(self.names, cells, strict=False))
 
 
-def json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Row | InvalidRowError]]:
-    """Yield line number and row of JSON lines."""
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            row = json_or_none(line)
-            yield number, row if isinstance(row, dict) else InvalidRowError("is no JSON object")
+def delimiter_of(line: str) -> str:
+    """Return what parts the columns of a CSV header."""
+    return max((",", ";", "\t"), key=line.count)
 
 
-def read_rows(
-    rows: Iterable[tuple[int, Row | InvalidRowError]], shown: str, *, skip_invalid: bool, unit: str = "line"
-) -> Recording:
-    """Return the records of a table from line numbers and rows. `shown` names the file, `unit` what is numbered.
+def read_row(row: Row) -> tuple[Origin, Invocation | Aggregate, int | None]:
+    """Return what a row says: of which function, the run or the summary of runs, and when it was, in ms of Unix time.
 
-    Raises BadInputError for the first invalid row, unless `skip_invalid` is set, and where there is no valid one.
+    Raises InvalidRowError.
     """
-    recording = Recording()
-    for number, row in rows:
-        try:
-            if isinstance(row, InvalidRowError):
-                raise row
-            basis = str(row.get("basis") or "measured")
-            if basis in ("interpolated", "extrapolated"):  # powertune's own CSV has such sizes; nothing ran there
-                continue
-            if basis == "scaled":
-                recording.basis, recording.calibrated = "scaled", False
-            recording.records.append(_read_row(row))
-        except InvalidRowError as error:
-            problem = f"{shown}, {unit} {number}: {error}"
-            if not skip_invalid:
-                raise BadInputError(
-                    problem, hint="mend or remove that row, or leave such rows out with --skip-invalid"
-                ) from None
-            recording.invalid_rows.append(problem)
-    if not recording.records:
-        found = recording.invalid_rows
-        what = f"has only invalid rows; the first: {found[0]}" if found else "has no rows"
-        raise BadInputError(f"{shown} {what}", hint=FORMS)
-    return _billed_up(recording)
-
-
-def _billed_up(recording: Recording) -> Recording:
-    """Add what was billed to runs that were recorded in whole milliseconds.
-
-    Lambda's clock is finer, so whole milliseconds throughout have lost their fractions, and billing rounds those up.
-    """
-    runs = [record for _, record in recording.records if isinstance(record, Invocation)]
-    if any(run.billed_ms is not None or not run.duration_ms.is_integer() for run in runs):
-        return recording
-    recording.records = [
-        (origin, replace(record, billed_ms=record.duration_ms + 1))
-        if isinstance(record, Invocation) and not record.cold
-        else (origin, record)
-        for origin, record in recording.records
-    ]
-    recording.whole_ms = bool(runs)
-    return recording
-
-
-def _read_row(row: Row) -> tuple[Origin, Invocation | Aggregate]:
-    columns = _find_columns(row)
+    columns = _find_columns(tuple(row))
     cells = {meaning: row[name] for meaning, name in columns.items() if row[name] not in (None, "")}
     taken = set(columns.values())
     extra = {name: str(value) for name, value in row.items() if name not in taken and value not in (None, "")}
     summary = any(name in cells for name in _SUMMARY_COLUMNS) or _is_mean(columns.get("duration", ""))
     if summary and _status(cells) == "ok":
-        return _read_origin(cells), _read_aggregate(cells, extra)
-    return _read_origin(cells), _read_invocation(cells, extra)
+        return _read_origin(cells, row), _read_aggregate(cells, extra), _read_time(row)
+    return _read_origin(cells, row), _read_invocation(cells, extra), _read_time(row)
+
+
+def is_blank(row: Row) -> bool:
+    """Tell whether neither memory nor duration is there: a row of a query over events of every kind."""
+    columns = _find_columns(tuple(row))
+    return all(row.get(columns.get(meaning, "")) in (None, "") for meaning in ("memory", "duration"))
+
+
+@lru_cache(maxsize=256)
+def _time_column(names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if _plain(name) in _TIME_COLUMNS), None)
+
+
+def _read_time(row: Row) -> int | None:
+    value = row.get(_time_column(tuple(row)) or "")
+    return read_time(str(value)[:40]) if isinstance(value, str | int) and value != "" else None
 
 
 def _is_mean(column: str) -> bool:
     return column.lower().startswith(("mean", "avg", "average"))
 
 
-def _read_origin(cells: Row) -> Origin:
+def _read_origin(cells: Row, row: Row) -> Origin:
     architecture = _text(cells.get("architecture"))
     return Origin(
-        _text(cells.get("function")),
+        _text(cells.get("function")) or function_of_log_group(_text(row.get("@log"))),
         _ARCHITECTURE_WORDS.get((architecture or "").lower(), architecture),
         _text(cells.get("region")),
         _text(cells.get("runtime")),
@@ -260,7 +243,7 @@ def _read_aggregate(cells: Row, extra: Mapping[str, str]) -> Aggregate:
         p95_ms=_optional(cells, "p95"),
         p99_ms=_optional(cells, "p99"),
         init_ms=_optional(cells, "init"),
-        max_memory_used_mb=_optional(cells, "used"),
+        max_memory_used_mb=_used(cells),
         cold=str(cells.get("kind", "")).lower() in _COLD_WORDS,
         extra=extra,
     )
@@ -275,7 +258,7 @@ def _read_invocation(cells: Row, extra: Mapping[str, str]) -> Invocation:
         0.0 if status != "ok" and "duration" not in cells else _milliseconds(cells, "duration"),
         billed_ms=_optional(cells, "billed"),
         init_ms=init_ms,
-        max_memory_used_mb=_optional(cells, "used"),
+        max_memory_used_mb=_used(cells),
         cold=kind in _COLD_WORDS if kind else bool(init_ms),
         request_id=_text(cells.get("request_id")),
         error=_text(cells.get("error")),
@@ -298,10 +281,27 @@ def _status(cells: Row) -> Status:
 def _memory(cells: Row) -> int:
     if "memory" not in cells:
         raise InvalidRowError("has no memory size")
-    memory_mb = _number(cells["memory"], "memory size")
+    memory_mb = _in_mb(_number(cells["memory"], "memory size"))
     if not memory_mb.is_integer() or not MIN_MEMORY_MB <= memory_mb <= MAX_MEMORY_MB:
         raise InvalidRowError(f"{_shown(cells['memory'])} is no memory size from {MIN_MEMORY_MB} to {MAX_MEMORY_MB} MB")
     return int(memory_mb)
+
+
+def _used(cells: Row) -> float | None:
+    if "used" not in cells:
+        return None
+    used_mb = _number(cells["used"], "memory used")
+    if used_mb > _BYTES_PER_MB[0]:
+        used_mb /= next((size for size in _BYTES_PER_MB if (used_mb / size).is_integer()), _BYTES_PER_MB[0])
+    if not 0 <= used_mb <= _LONGEST_MS:
+        raise InvalidRowError(f"{_shown(cells['used'])} is no amount of memory in MB")
+    return used_mb
+
+
+def _in_mb(memory: float) -> float:
+    """Return a memory size in MB, which may be given in bytes."""
+    in_mb = (memory / size for size in _BYTES_PER_MB if memory >= size * MIN_MEMORY_MB)
+    return next((size_mb for size_mb in in_mb if size_mb.is_integer()), memory)
 
 
 def _count(cells: Row) -> int:
@@ -333,7 +333,7 @@ def _number(value: object, what: str) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise TypeError  # noqa: TRY301 - one complaint for all
-        number = float(_UNIT.sub("", value) if isinstance(value, str) else value)
+        number = float(_plain_number(value) if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError):
         raise InvalidRowError(f"the {what} {_shown(value)} is no number") from None
     if not math.isfinite(number):
@@ -341,13 +341,13 @@ def _number(value: object, what: str) -> float:
     return number
 
 
+def _plain_number(written: str) -> str:
+    """Return a number as it is written, without its unit. Raises ValueError for what only Python takes for one."""
+    number = _UNIT.sub("", written).strip()
+    if _FIGURE.fullmatch(number) is None:
+        raise ValueError(number)
+    return number
+
+
 def _shown(value: object) -> str:
     return repr(text.printable(value, limit=30)) if isinstance(value, str) else text.printable(value, limit=30)
-
-
-def json_or_none(line: str) -> Any:
-    """Return the JSON value of a text, or None where it is none."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None

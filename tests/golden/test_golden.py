@@ -134,12 +134,24 @@ def live() -> powertune.TuningRun:
     return powertune.tune(LiveSource())
 
 
+def monthly() -> powertune.TuningRun:
+    records = [
+        Invocation(size, duration_ms * (1 + 0.004 * ((call * 7) % 5 - 2)), max_memory_used_mb=90)
+        for size, duration_ms in {256: 822.4, 512: 409.3, 1024: 203.6, 2048: 117.9}.items()
+        for call in range(20)
+    ]
+    return powertune.estimate(
+        records, current_memory_mb=256, invocations_per_month=40_000_000, discount=0.12, strategy="cost"
+    )
+
+
 RUNS = {
     "recorded": recorded,
     "dry-run": dry_run,
     "nothing-qualifies": nothing_qualifies,
     "china": in_china,
     "live": live,
+    "monthly": monthly,
 }
 
 

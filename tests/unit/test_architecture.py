@@ -31,10 +31,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 AT_HOME: dict[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"report/table.py", "progress.py", "progress_table.py"},
-    "numpy": {"analysis"},
+    "numpy": {"analysis", "sources/bulk"},
+    "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
-    "platformdirs": {"sources/aws/journal.py"},
+    "platformdirs": {"sources/aws/journal.py", "sources/price_refresh.py"},
 }
 
 

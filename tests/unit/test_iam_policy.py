@@ -25,9 +25,13 @@ POLICIES: dict[str, dict[str, Any]] = {
         payload_s3="s3://my-bucket/events/order.json",
         processors=["reset", f"{ARN}-after:2"],
     ),
+    "insights": policy_document(ARN, features={"insights"}),
+    "insights beside tuning": policy_document(ARN, features={"tune", "insights"}, log_group="/shop/orders"),
     "in china": policy_document("orders", region="cn-north-1", features=EVERYTHING, payload_s3="s3://my-bucket/key"),
 }
 every_policy = pytest.mark.parametrize("document", POLICIES.values(), ids=POLICIES)
+TUNING = {name: document for name, document in POLICIES.items() if name != "insights"}
+every_tuning_policy = pytest.mark.parametrize("document", TUNING.values(), ids=TUNING)
 
 
 def statement(document: dict[str, Any], sid: str) -> dict[str, Any]:
@@ -56,11 +60,15 @@ def test_a_policy_has_the_form_that_iam_takes(document: dict[str, Any]) -> None:
 @every_policy
 def test_no_action_is_a_pattern_and_no_resource_is_everything(document: dict[str, Any]) -> None:
     assert all(re.fullmatch("[a-z0-9]+:[A-Z][A-Za-z]+", action) for action in actions(document))
-    assert all(resource.startswith("arn:aws") for item in document["Statement"] for resource in item["Resource"])
-    assert "*" not in {part for item in document["Statement"] for part in item["Resource"]}
+    for item in document["Statement"]:
+        if item["Sid"] == "FollowQueries":  # queries are no resources: nothing else is possible
+            assert item["Resource"] == ["*"]
+            assert item["Action"] == ["logs:GetQueryResults", "logs:StopQuery"]
+        else:
+            assert all(resource.startswith("arn:aws") for resource in item["Resource"])
 
 
-@every_policy
+@every_tuning_policy
 def test_versions_can_be_deleted_and_the_function_cannot(document: dict[str, Any]) -> None:
     deleting = [item for item in document["Statement"] if "lambda:DeleteFunction" in item["Action"]]
     assert [item["Sid"] for item in deleting] == ["DeleteVersionsNeverTheFunction"]
@@ -69,7 +77,7 @@ def test_versions_can_be_deleted_and_the_function_cannot(document: dict[str, Any
         assert re.fullmatch(r"arn:[a-z-]+:lambda:[^:]+:[^:]+:function:orders:\*", resource)
 
 
-@every_policy
+@every_tuning_policy
 def test_tuning_reads_changes_and_measures_the_function_and_its_versions(document: dict[str, Any]) -> None:
     assert {
         "lambda:GetAlias",
@@ -107,6 +115,21 @@ def test_logs_are_those_of_the_function_or_the_group_that_was_named() -> None:
     }
     own = statement(POLICIES["everything"], "ReadLogs")
     assert own["Resource"] == ["arn:aws:logs:eu-west-1:123456789012:log-group:/shop/orders:*"]
+
+
+def test_estimating_from_cloudwatch_reads_and_does_nothing_else() -> None:
+    document = POLICIES["insights"]
+    assert set(actions(document)) == {
+        "lambda:GetFunctionConfiguration",
+        "logs:DescribeLogGroups",
+        "logs:GetQueryResults",
+        "logs:StartQuery",
+        "logs:StopQuery",
+    }
+    group = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/orders"
+    assert statement(document, "QueryLogs")["Resource"] == [group, f"{group}:*"]
+    beside = POLICIES["insights beside tuning"]
+    assert statement(beside, "QueryLogs")["Resource"][0].endswith(":log-group:/shop/orders")
 
 
 def test_a_payload_is_one_object_whatever_its_key_holds() -> None:
@@ -183,6 +206,13 @@ def test_the_command_takes_all_that_a_policy_can_hold(app: typer.Typer) -> None:
     options += ["-p", "s3://my-bucket/events/order.json", "--pre-processor", "reset"]
     shown = CliRunner().invoke(app, [ARN, *options, "--post-processor", f"{ARN}-after:2"])
     assert json.loads(shown.stdout) == POLICIES["everything"]
+
+
+def test_the_command_prints_what_estimating_needs(app: typer.Typer) -> None:
+    shown = CliRunner().invoke(app, [ARN, "--insights"])
+    assert json.loads(shown.stdout) == POLICIES["insights"]
+    refused = CliRunner().invoke(app, [ARN, "--insights", "--apply"])
+    assert isinstance(refused.exception, UsageError)
 
 
 @pytest.mark.parametrize("arguments", [["orders", "--alias", "1"], ["orders", "--region", "europe"], ["or ders"]])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from powertune.aws_lambda.price_book import is_older, read_row, row_document, sources
 from powertune.aws_lambda.pricing import (
     ARCHITECTURES,
     Architecture,
@@ -139,6 +140,92 @@ def test_later_tiers_are_nine_and_eight_tenths_of_the_first(row: Row) -> None:
         assert len(prices) in {0, 3}
         for price, share in zip(prices[1:], (Decimal("0.9"), Decimal("0.8")), strict=False):
             assert abs(price / prices[0] / share - 1) < Decimal("0.0001")
+
+
+# Capacity and duration in provisioned environments on x86_64, from the AWS calculator's table (2024-08 or later).
+PROVISIONED = {
+    "us-east-1": ("4.1667e-6", "9.7222e-6"),
+    "us-east-2": ("4.1667e-6", "9.7222e-6"),
+    "us-west-2": ("4.1667e-6", "9.7222e-6"),
+    "us-west-1": ("4.9041e-6", "1.14430e-5"),
+    "ca-central-1": ("4.6460e-6", "1.08407e-5"),
+    "eu-west-1": ("4.6460e-6", "1.08407e-5"),
+    "eu-central-1": ("5.0147e-6", "1.17011e-5"),
+    "eu-west-2": ("4.8304e-6", "1.12709e-5"),
+    "eu-west-3": ("4.8673e-6", "1.13569e-5"),
+    "eu-north-1": ("4.4248e-6", "1.03245e-5"),
+    "ap-south-1": ("4.4985e-6", "1.04966e-5"),
+    "ap-northeast-1": ("5.3835e-6", "1.25615e-5"),
+    "ap-northeast-3": ("5.3835e-6", "1.25615e-5"),
+    "ap-northeast-2": ("5.1254e-6", "1.19592e-5"),
+    "ap-southeast-1": ("5.1991e-6", "1.21313e-5"),
+    "ap-southeast-2": ("5.2360e-6", "1.22173e-5"),
+    "ap-southeast-4": ("5.2360e-6", "1.22173e-5"),
+    "sa-east-1": ("6.6372e-6", "1.54867e-5"),
+    "ap-southeast-5": ("4.6791e-6", "1.09181e-5"),
+    "af-south-1": ("5.5300e-6", "1.29000e-5"),
+    "ap-east-1": ("5.7153e-6", "1.33358e-5"),
+    "eu-south-1": ("4.8783e-6", "1.13827e-5"),
+    "eu-central-2": ("5.5162e-6", "1.28712e-5"),
+    "me-south-1": ("5.1108e-6", "1.19251e-5"),
+}
+
+
+@every_row
+def test_a_region_has_its_published_prices_of_provisioned_concurrency(row: Row) -> None:
+    found = region_prices(row.region).provisioned
+    known = {name: (str(prices.capacity_gb_second), str(prices.duration_gb_second)) for name, prices in found.items()}
+    expected = {"x86_64": PROVISIONED[row.region]} if row.region in PROVISIONED else {}
+    if row.region == "us-east-1":
+        expected["arm64"] = ("3.3334e-6", "7.7778e-6")  # the price list of 2026-09-19
+    assert {name: tuple(map(Decimal, prices)) for name, prices in known.items()} == {
+        name: tuple(map(Decimal, prices)) for name, prices in expected.items()
+    }
+
+
+@every_row
+def test_snapstart_and_edge_have_prices_only_where_some_source_gives_them(row: Row) -> None:
+    found = region_prices(row.region)
+    snapstart = {
+        "us-east-1": ("0.0000015046", "0.0001397998"),
+        "ap-northeast-1": ("0.0000015046", "0.0001397998"),
+        "ap-northeast-2": ("0.0000018383", "0.0001674588"),
+    }.get(row.region)
+    assert (found.snapstart and (str(found.snapstart.cache_gb_second), str(found.snapstart.restore_gb))) == snapstart
+    edge = ("0.00005001", "6E-7") if row.region == "us-east-1" else None
+    assert (found.edge and (str(found.edge.per_gb_second), str(found.edge.per_request))) == edge
+
+
+@every_row
+def test_a_row_names_its_source_and_says_which_tiers_it_derived(row: Row) -> None:
+    found = region_prices(row.region)
+    assert found.source in sources()
+    assert (found.source == "none") == (found.as_of is None)
+    assert found.basis == "list"
+    assert found.tiers_derived == (row.x86 is not None and row.region != "us-east-1")
+
+
+@every_row
+def test_a_row_is_written_and_read_back_as_it_is(row: Row) -> None:
+    found = region_prices(row.region)
+    assert read_row(row.region, row_document(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("date", "other", "older"),
+    [
+        ("2024-08", "2024-09", True),
+        ("2024-08-31", "2024-08", False),
+        ("2024-08", "2024-08-31", False),
+        ("2022", "2024-08", True),
+        ("2026-09-19", "2026-09-18", False),
+        (None, "2022", True),
+        ("2022", None, False),
+        (None, None, False),
+    ],
+)
+def test_a_date_is_older_as_far_as_it_is_precise(date: str | None, other: str | None, older: bool) -> None:  # noqa: FBT001 - a parameter
+    assert is_older(date, other) == older
 
 
 # Bills.

@@ -552,3 +552,35 @@ def test_a_prediction_has_a_mean_and_the_init_and_memory_of_its_neighbour() -> N
 def test_a_prediction_is_billed_at_least_a_millisecond() -> None:
     size = profile_prediction(1024, 0.1, "extrapolated", profile(run(0.2)), rates=RATES)
     assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(1))
+
+
+def test_summaries_of_failed_runs_are_counted_by_their_runs_and_give_no_duration() -> None:
+    failed = Aggregate(1024, 9000.0, count=7, status="timed-out", error="timeout", max_memory_used_mb=300.0)
+    size = profile(aggregates=(Aggregate(1024, 10.0, count=40, max_memory_used_mb=90.0), failed))
+    assert size.invocations == Counts(40, 0, 7)
+    assert duration_of(size).mean == 10
+    assert size.max_memory_used_mb == 300
+
+
+def test_a_size_of_failed_summaries_has_the_status_of_most_runs() -> None:
+    rare = Aggregate(1024, 10.0, count=2, status="timed-out", error="timeout")
+    usual = Aggregate(1024, 20.0, count=30, status="out-of-memory", error="Runtime.OutOfMemory")
+    size = profile(failure("timed-out", "timeout"), aggregates=(rare, usual))
+    assert (size.status, size.reason) == ("out-of-memory", "Runtime.OutOfMemory")
+    assert size.invocations == Counts(0, 0, 33)
+
+
+@pytest.mark.parametrize(
+    ("billed_ms", "expected_ms"),
+    [
+        (10.9, 10.9),  # known to the last millisecond
+        (None, 10.75),  # half a millisecond for rounding up
+        (110.25, 10.75),  # holds init, or comes from the time of 100 ms steps
+        (9.0, 10.75),  # cannot be
+    ],
+)
+def test_what_a_summary_says_was_billed_counts_where_it_only_rounds_up(
+    billed_ms: float | None, expected_ms: float
+) -> None:
+    size = profile(aggregates=(Aggregate(1024, 10.25, count=8, billed_ms=billed_ms),))
+    assert cost_of(size).usd_per_invocation == pytest.approx(usd_at_1_gb(expected_ms))

@@ -50,7 +50,15 @@ _CREDENTIAL_CODES = frozenset(
     }
 )
 _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_THROTTLE_CODES = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"})
+_THROTTLE_CODES = frozenset(
+    {
+        "LimitExceededException",  # of Logs Insights, where too many queries run at once
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
 
 
 class CredentialsError(AwsError):
@@ -91,6 +99,24 @@ class Aws:
     def logs(self) -> Any:
         """CloudWatch Logs client."""
         return self._client("logs", _CONTROL)
+
+    @cached_property
+    def log_queries(self) -> Any:
+        """CloudWatch Logs client for Insights queries: repeats nothing, as who waits for queries sets the pace."""
+        once = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 1})
+        return self._client("logs", _CONTROL.merge(once))
+
+    @cached_property
+    def pricing(self) -> Any:
+        """Price List client; few regions have an endpoint. It gives up early, as the same is in public files."""
+        early = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=30)
+        return self._client("pricing", _CONTROL.merge(early))
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there are credentials, good or not. Raises PowertuneError where looking for them fails."""
+        with told("looking for credentials"):
+            return self._session.get_credentials() is not None
 
     @cached_property
     def s3(self) -> Any:
@@ -139,6 +165,11 @@ def error_message(error: ClientError) -> str:
     """Return what AWS says of an error."""
     response: Mapping[str, Any] = error.response
     return str(response.get("Error", {}).get("Message") or response.get("message") or response.get("Message") or "")
+
+
+def is_busy(error: ClientError) -> bool:
+    """Tell whether AWS would have done what it was asked for, had fewer asked."""
+    return error_code(error) in _THROTTLE_CODES
 
 
 def is_unreachable(error: Exception) -> bool:
