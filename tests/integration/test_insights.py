@@ -550,6 +550,15 @@ def test_a_query_that_the_service_does_not_take_is_no_bug(server: InsightsServer
     assert "retention settings" in done.err
 
 
+@pytest.fixture
+def _heeds_signals() -> Iterator[None]:
+    """Programs that are started in the background ignore Ctrl-C, and so would powertune in one of them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeds_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_queries_that_run(server: InsightsServer, estimate: Command, number: signal.Signals) -> None:
     for place in range(120):
