@@ -35,10 +35,11 @@ def duckdb_answer(path: str, threads: int, way: str) -> list[tuple[Any, ...]]:
                    starts_with(p[6], 'Init') cold
             FROM (SELECT string_split(line, chr(9)) p FROM {lines} WHERE starts_with(line, 'REPORT RequestId: '))
         """  # noqa: S608 - likewise
-    return connection.execute(
+    answer: list[tuple[Any, ...]] = connection.execute(
         f"""SELECT mb, cold, count(*), avg(d), quantile_cont(d, [0.5, 0.95, 0.99]), stddev(d), avg(b), max(u)
             FROM ({rows}) GROUP BY ALL ORDER BY ALL"""  # noqa: S608 - likewise
     ).fetchall()
+    return answer
 
 
 def polars_answer(path: str, threads: int, way: str) -> list[tuple[Any, ...]]:
@@ -81,7 +82,8 @@ def polars_answer(path: str, threads: int, way: str) -> list[tuple[Any, ...]]:
         pl.col("b").mean().alias("billed"),
         pl.col("u").max().alias("used"),
     )
-    return found.sort("mb", "cold").collect(engine="streaming").rows()
+    answer: list[tuple[Any, ...]] = found.sort("mb", "cold").collect(engine="streaming").rows()
+    return answer
 
 
 if __name__ == "__main__":
