@@ -1,8 +1,8 @@
-"""Ctrl-C and its like while a function is changed: the first stops and puts it back, the second quits at once."""
+"""Ctrl-C and its like while something is under way on AWS: what was begun is put back or stopped first."""
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interruptible(source: "AwsSource") -> Iterator[None]:
-    """Let signals stop `source` in an orderly way. A signal that was ignored before stays ignored."""
+    """Let signals stop `source` in an orderly way."""
     count = 0
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -31,14 +31,8 @@ def interruptible(source: "AwsSource") -> Iterator[None]:
         if commands:
             source.progress.note("Stopping, and putting the function back. Ctrl-C again quits at once.")
 
-    previous: dict[signal.Signals, Any] = {
-        number: signal.signal(number, stop) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
+    with _handled_by(stop):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -48,6 +42,13 @@ def ended_by_signals() -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    with _handled_by(stop):
+        yield
+
+
+@contextmanager
+def _handled_by(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have signals handled by `stop` meanwhile. A signal that was ignored before stays ignored."""
     previous: dict[signal.Signals, Any] = {
         number: signal.signal(number, stop) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
     }

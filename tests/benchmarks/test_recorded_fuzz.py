@@ -86,7 +86,8 @@ def assert_literal(run: Run, lines: list[str], everywhere: set[float]) -> None:
     invocation = run.invocation
     near = everywhere
     if invocation.request_id:
-        places = [number for number, line in enumerate(lines) if invocation.request_id in line]
+        begins = invocation.request_id.split("\n")[0]  # a quoted cell of a table may go on in the next line
+        places = [number for number, line in enumerate(lines) if begins in line]
         assert places, invocation
         # A record may be wrapped over lines, and an object is printed over many.
         near = figures_in("\n".join("\n".join(lines[max(0, place - 20) : place + 20]) for place in places))
