@@ -58,6 +58,18 @@ class _Option:
     def memory_mb(self) -> int:
         return self.profile.memory_mb
 
+    @property
+    def judged_ms(self) -> float:
+        """The duration that sizes are compared by: what all of them together say, where a model was fitted to them."""
+        expected = self.profile.expected
+        return expected.duration_ms if expected else self.duration.mean
+
+    @property
+    def judged_cost(self) -> float:
+        """The cost of one invocation that sizes are compared by."""
+        expected = self.profile.expected
+        return expected.cost_per_invocation if expected else self.cost.per_invocation
+
 
 @dataclass(frozen=True, slots=True)
 class _Pick:
@@ -144,10 +156,10 @@ def _axes(
     """Return what a strategy minimises, and what decides among equals."""
 
     def cost(option: _Option) -> float:
-        return option.cost.per_invocation
+        return option.judged_cost
 
     def duration(option: _Option) -> float:
-        return option.duration.mean
+        return option.judged_ms
 
     def score(option: _Option) -> float:
         return weight * _share(cost(option), highest_cost) + (1 - weight) * _share(duration(option), slowest)

@@ -8,12 +8,13 @@ from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import STATUSES, Invocation
 from powertune.model.recommendation import CONFIDENCES, STRATEGIES, Change, Recommendation
 from powertune.model.run_warning import RunWarning
-from powertune.model.size_profile import BASES, Cost, Counts, Distribution, InitTime, SizeProfile
+from powertune.model.size_profile import BASES, Cost, Counts, Distribution, Expected, InitTime, SizeProfile
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 
 SCHEMA_VERSION = 1
 
 _MEMORY_MB = (128, 10_240)
+_PER_MILLION = 1_000_000
 _LARGEST_AMOUNT = 1e9
 """In ms or MB; what is larger was not measured on Lambda."""
 
@@ -70,7 +71,7 @@ def _function_to_dict(function: FunctionFacts) -> dict[str, Any]:
 
 def _size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
     duration, init, cost = size.duration_ms, size.init_ms, size.cost
-    return {
+    document: dict[str, Any] = {
         "memory_mb": size.memory_mb,
         "status": size.status,
         "reason": size.reason,
@@ -98,6 +99,22 @@ def _size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
             f"ci95_{code}_per_million": cost.ci95_per_million and list(cost.ci95_per_million),
             **_month_to_dict(cost, code),
         },
+    }
+    if size.expected is not None:
+        document["expected"] = _expected_to_dict(size.expected, code)
+    return document
+
+
+def _expected_to_dict(expected: Expected, code: str) -> dict[str, Any]:
+    """Return what a size is compared by; the figures of a million are for readers, and not read back."""
+    interval = expected.ci95_cost_per_invocation
+    return {
+        "duration_ms": expected.duration_ms,
+        "ci95_duration_ms": expected.duration_ci95_ms and list(expected.duration_ci95_ms),
+        f"{code}_per_invocation": expected.cost_per_invocation,
+        f"ci95_{code}_per_invocation": interval and list(interval),
+        f"{code}_per_million": expected.cost_per_invocation * _PER_MILLION,
+        f"ci95_{code}_per_million": interval and [end * _PER_MILLION for end in interval],
     }
 
 
@@ -226,6 +243,16 @@ def _read_size(node: "_Node", currency: str) -> SizeProfile:
             per_month=cost.get_optional(f"{code}_per_month", _Node.number),
             ci95_per_month=cost.get_optional(f"ci95_{code}_per_month", _Node.interval),
         ),
+        expected=_read_expected(node.optional_child("expected"), code),
+    )
+
+
+def _read_expected(node: "_Node | None", code: str) -> Expected | None:
+    return node and Expected(
+        duration_ms=node.get("duration_ms", _Node.amount),
+        duration_ci95_ms=node.get_optional("ci95_duration_ms", _Node.interval),
+        cost_per_invocation=node.get(f"{code}_per_invocation", _Node.number),
+        ci95_cost_per_invocation=node.get_optional(f"ci95_{code}_per_invocation", _Node.interval),
     )
 
 

@@ -70,6 +70,17 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What all sizes together say of one: a size measured once is told apart from noise by its neighbours."""
+
+    duration_ms: float
+    duration_ci95_ms: tuple[float, float] | None
+    cost_per_invocation: float
+    """In the currency of the size's cost."""
+    ci95_cost_per_invocation: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
 class SizeProfile:
     """One memory size as a row: a size that failed has a status and a reason instead of figures."""
 
@@ -82,3 +93,5 @@ class SizeProfile:
     init_ms: InitTime | None = None
     max_memory_used_mb: float | None = None
     cost: Cost | None = None
+    expected: Expected | None = None
+    """What sizes are compared by where a duration model was fitted to all of them; None where each stands for itself."""

@@ -45,7 +45,7 @@ from powertune.model.invocation import STATUSES, Invocation
 from powertune.model.recommendation import CONFIDENCES, STRATEGIES, Change, Recommendation
 from powertune.model.run_file import from_dict
 from powertune.model.run_warning import RunWarning
-from powertune.model.size_profile import BASES, Cost, Counts, Distribution, InitTime, SizeProfile
+from powertune.model.size_profile import BASES, Cost, Counts, Distribution, Expected, InitTime, SizeProfile
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 from powertune.text import money, printable
 
@@ -621,6 +621,7 @@ def profiles(currency: str) -> st.SearchStrategy[SizeProfile]:
         init_ms=st.none() | st.builds(InitTime, amounts, st.none() | amounts),
         max_memory_used_mb=st.none() | amounts,
         cost=st.none() | st.builds(Cost, amounts, amounts, intervals, st.just(currency)),
+        expected=st.none() | st.builds(Expected, amounts, intervals, amounts, intervals),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from powertune.analysis.recommendation import Choice, objection, recommend
 from powertune.errors import ExitCode, UsageError
 from powertune.model.recommendation import Change, Strategy
-from powertune.model.size_profile import Basis, Cost, Counts, Distribution, SizeProfile
+from powertune.model.size_profile import Basis, Cost, Counts, Distribution, Expected, SizeProfile
 
 
 def row(
@@ -419,3 +419,21 @@ def test_a_wish_that_makes_no_sense_is_refused_with_a_hint(wrong: dict[str, Any]
         Choice(**wrong)
     assert caught.value.exit_code == ExitCode.USAGE
     assert caught.value.hint
+
+
+# What all sizes together say.
+
+
+def expecting(size: SizeProfile, duration_ms: float, usd_per_million: float) -> SizeProfile:
+    return replace(size, expected=Expected(duration_ms, None, usd_per_million / 1e6, None))
+
+
+def test_sizes_are_compared_by_what_all_of_them_together_say() -> None:
+    # By its own single run 1024 MB would be the cheapest and the fastest.
+    lucky = (
+        expecting(row(512, 200.0, 2.0), 198.0, 1.9),
+        expecting(row(1024, 100.0, 1.8), 130.0, 2.2),
+        expecting(row(2048, 110.0, 4.0), 108.0, 3.9),
+    )
+    found = recommend(lucky, Choice(tolerance=0))
+    assert (found.cost_memory_mb, found.speed_memory_mb) == (512, 2048)
