@@ -94,4 +94,4 @@ class SizeProfile:
     max_memory_used_mb: float | None = None
     cost: Cost | None = None
     expected: Expected | None = None
-    """What sizes are compared by where a duration model was fitted to all of them; None where each stands for itself."""
+    """What sizes are compared by where a model was fitted to all of them; None where each stands for itself."""
