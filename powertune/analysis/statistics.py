@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from powertune.analysis.intervals import interval, mean_interval, spreads_ms
+from powertune.analysis.intervals import interval, mean_interval, skewness_of_mean, spreads_ms
+from powertune.analysis.limits import odds_of_keeping
+from powertune.analysis.outliers import find_outliers, robust_stddev
 from powertune.analysis.strata import Stratum, stratify, weights_of
 from powertune.aws_lambda.bill import month_lines, total
 from powertune.aws_lambda.pricing import Rates, billed_duration_ms
@@ -18,9 +20,9 @@ _MEAN_ROUNDING_MS = 0.5
 
 
 def summarise(durations_ms: Sequence[float]) -> Distribution:
-    """Return mean, percentiles (linear between order statistics), spread and the 95 % interval of the mean.
+    """Return mean, percentiles (linear between order statistics), spreads and the 95 % interval of the mean.
 
-    Spread, tail and interval (Student's t) need two durations and are None for one. Raises ValueError for none.
+    Spreads, tail and interval need two durations and are None for one. Raises ValueError for none.
     """
     import numpy as np  # noqa: PLC0415 - late: what it takes in memory would hide what a dry run's handler imports
 
@@ -32,7 +34,9 @@ def summarise(durations_ms: Sequence[float]) -> Distribution:
         return Distribution(mean, p50=mean)
     p50, p95, p99 = (float(value) for value in np.percentile(values, [50, 95, 99]))
     stddev = float(values.std(ddof=1))
-    return Distribution(mean, p50, p95, p99, stddev, _plain_interval(mean, stddev, len(values)))
+    skewness = skewness_of_mean([(1.0, values.tolist())])
+    ci95 = interval(mean, stddev / math.sqrt(len(values)), len(values) - 1, skewness)
+    return Distribution(mean, p50, p95, p99, stddev, ci95, robust_stddev(values.tolist()))
 
 
 def _plain_interval(mean: float, stddev: float, count: int) -> tuple[float, float]:
@@ -69,6 +73,7 @@ def profile_size(
     basis: Basis = "measured",
     payload_weights: Mapping[str, float] = {},
     trim: float = 0.0,
+    limit_ms: float | None = None,
 ) -> SizeProfile:
     """Return what the runs and recorded summaries of one memory size say about it.
 
@@ -78,8 +83,8 @@ def profile_size(
     With `payload_weights` for two payloads or more, durations and cost are those of the mixture in which each payload
     that ran has its weight, however often it ran. `trim` is the share of runs of each payload, 0 <= trim < 0.5, that is
     dropped at either end by duration; the same runs are dropped from the cost, and none from counts, init and memory.
-    Runs that are known to share an execution environment widen the interval by what environments differ.
-    Raises ValueError for another `trim`.
+    Runs that are known to share an execution environment widen the interval by what environments differ. `limit_ms` is
+    the limit on the 95th percentile of duration whose odds are wanted. Raises ValueError for another `trim`.
     """
     succeeded = [invocation for invocation in invocations if invocation.status == "ok"]
     # Runs of which nothing is known say nothing about the function: they count only where there is nothing else.
@@ -111,7 +116,14 @@ def profile_size(
         init_ms=init,
         max_memory_used_mb=max_memory_used_mb,
         cost=expected_cost(memory_mb, _mean_billed_ms(strata, counted_aggregates), duration, init, rates),
+        outliers=None if counted_aggregates else find_outliers(counted),
+        limit_odds=None if limit_ms is None or counted_aggregates else _odds(strata, limit_ms),
     )
+
+
+def _odds(strata: Sequence[Stratum], limit_ms: float) -> float | None:
+    weighted = [(run.duration_ms, stratum.share / len(stratum.kept)) for stratum in strata for run in stratum.kept]
+    return odds_of_keeping([value for value, _ in weighted], [weight for _, weight in weighted], limit_ms)
 
 
 def missing_payloads(invocations: Sequence[Invocation], payload_weights: Mapping[str, float]) -> list[str]:

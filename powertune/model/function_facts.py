@@ -14,3 +14,5 @@ class FunctionFacts:
     current_memory_mb: int | None = None
     ephemeral_storage_mb: int | None = None
     """Size of /tmp."""
+    timeout_s: float | None = None
+    """What the function's configuration allows a run, init aside."""

@@ -102,6 +102,11 @@ class Node:
             raise self._complaint("a duration or a memory size")
         return self.number()
 
+    def key_as_memory(self, key: str) -> int:
+        """Return a key of an object, which JSON can only write as text, as a memory size in MB."""
+        is_size = key.isdecimal() and len(key) <= len(str(_MEMORY_MB[1]))
+        return Node(int(key) if is_size else key, f"{self.place}, {key!r}").memory()
+
     def interval(self) -> tuple[float, float]:
         """Return the value as the two ends of an interval."""
         bounds = [item.number() for item in self.items()]

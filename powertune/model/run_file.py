@@ -5,7 +5,14 @@ from typing import Any
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import STATUSES, Invocation
 from powertune.model.json_node import Node, RunFileError
-from powertune.model.recommendation import CONFIDENCES, STRATEGIES, Change, Recommendation
+from powertune.model.recommendation import (
+    CONFIDENCES,
+    STRATEGIES,
+    VERDICT_KINDS,
+    Change,
+    Recommendation,
+    Verdict,
+)
 from powertune.model.run_file_sizes import month_to_dict, read_size, size_to_dict
 from powertune.model.run_warning import RunWarning
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
@@ -55,20 +62,48 @@ def _function_to_dict(function: FunctionFacts) -> dict[str, Any]:
     }
     if function.ephemeral_storage_mb is not None:
         document["ephemeral_storage_mb"] = function.ephemeral_storage_mb
+    if function.timeout_s is not None:
+        document["timeout_s"] = function.timeout_s
     return document
 
 
 def _recommendation_to_dict(recommendation: Recommendation, code: str) -> dict[str, Any]:
-    change = recommendation.versus_current
     picks: dict[str, Any] = {strategy: {"memory_mb": recommendation.pick(strategy)} for strategy in STRATEGIES}
-    return {
+    document: dict[str, Any] = {
         "strategy": recommendation.strategy,
         "memory_mb": recommendation.memory_mb,
         "confidence": recommendation.confidence,
         **picks,
         "reasons": list(recommendation.reasons),
-        "versus_current": change
-        and {"duration_pct": change.duration_pct, "cost_pct": change.cost_pct, **month_to_dict(change, code)},
+        "versus_current": recommendation.versus_current and _change_to_dict(recommendation.versus_current, code),
+        "pareto": list(recommendation.pareto),
+        "alternatives": list(recommendation.alternatives),
+    }
+    if recommendation.verdict is not None:
+        document["verdict"] = _verdict_to_dict(recommendation.verdict)
+    if recommendation.timeout_s is not None:
+        document["timeout_s"] = recommendation.timeout_s
+    return document
+
+
+def _change_to_dict(change: Change, code: str) -> dict[str, Any]:
+    document = {"duration_pct": change.duration_pct, "cost_pct": change.cost_pct, **month_to_dict(change, code)}
+    if change.duration_verdict is not None:
+        document["duration_verdict"] = _verdict_to_dict(change.duration_verdict)
+    if change.cost_verdict is not None:
+        document["cost_verdict"] = _verdict_to_dict(change.cost_verdict)
+    return document
+
+
+def _verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "memory_mb": verdict.memory_mb,
+        "other_memory_mb": verdict.other_memory_mb,
+        "axis": verdict.axis,
+        "kind": verdict.kind,
+        "difference_pct": verdict.difference_pct,
+        "ci95_pct": verdict.ci95_pct and list(verdict.ci95_pct),
+        "more_invocations": {str(memory_mb): count for memory_mb, count in verdict.more_invocations.items()},
     }
 
 
@@ -116,6 +151,7 @@ def from_dict(document: object) -> TuningRun:
             region=function.get_optional("region", Node.text),
             current_memory_mb=function.get_optional("current_memory_mb", Node.memory),
             ephemeral_storage_mb=function.get_optional("ephemeral_storage_mb", Node.integer),
+            timeout_s=function.get_optional("timeout_s", Node.number),
         ),
         pricing=pricing,
         sizes=tuple(read_size(node, pricing.currency) for node in top.child("sizes").items()),
@@ -144,6 +180,7 @@ def _read_recommendation(node: Node, code: str) -> Recommendation:
         return node.child(name).get_optional("memory_mb", Node.memory)
 
     change = node.optional_child("versus_current")
+    pareto, alternatives = node.optional_child("pareto"), node.optional_child("alternatives")
     return Recommendation(
         strategy=node.get("strategy", Node.choice(STRATEGIES)),
         memory_mb=node.get_optional("memory_mb", Node.memory),
@@ -152,13 +189,37 @@ def _read_recommendation(node: Node, code: str) -> Recommendation:
         speed_memory_mb=pick("speed"),
         balanced_memory_mb=pick("balanced"),
         reasons=tuple(item.text() for item in node.child("reasons").items()),
-        versus_current=change
-        and Change(
-            change.get("duration_pct", Node.number),
-            change.get("cost_pct", Node.number),
-            change.get_optional(f"{code}_per_month", Node.number),
-            change.get_optional(f"ci95_{code}_per_month", Node.interval),
-        ),
+        versus_current=change and _read_change(change, code),
+        verdict=_read_verdict(node.optional_child("verdict")),
+        pareto=tuple(item.memory() for item in pareto.items()) if pareto else (),
+        alternatives=tuple(item.text() for item in alternatives.items()) if alternatives else (),
+        timeout_s=node.get_optional("timeout_s", Node.integer),
+    )
+
+
+def _read_change(node: Node, code: str) -> Change:
+    return Change(
+        node.get("duration_pct", Node.number),
+        node.get("cost_pct", Node.number),
+        node.get_optional(f"{code}_per_month", Node.number),
+        node.get_optional(f"ci95_{code}_per_month", Node.interval),
+        _read_verdict(node.optional_child("duration_verdict")),
+        _read_verdict(node.optional_child("cost_verdict")),
+    )
+
+
+def _read_verdict(node: Node | None) -> Verdict | None:
+    if node is None:
+        return None
+    more = node.child("more_invocations")
+    return Verdict(
+        node.get("memory_mb", Node.memory),
+        node.get("other_memory_mb", Node.memory),
+        node.get("axis", Node.choice(STRATEGIES)),
+        node.get("kind", Node.choice(VERDICT_KINDS)),
+        node.get("difference_pct", Node.number),
+        node.get_optional("ci95_pct", Node.interval),
+        {more.key_as_memory(key): more.get(key, Node.count) for key in more.mapping()},
     )
 
 

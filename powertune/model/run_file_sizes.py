@@ -5,12 +5,13 @@ from typing import Any
 from powertune.model.invocation import STATUSES
 from powertune.model.json_node import Node
 from powertune.model.recommendation import Change
-from powertune.model.size_profile import BASES, Cost, Counts, Distribution, Expected, InitTime, SizeProfile
+from powertune.model.size_profile import BASES, Cost, Counts, Distribution, Expected, InitTime, Outliers, SizeProfile
 
 _PER_MILLION = 1_000_000
 
 
 def size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
+    """Return a size as plain JSON values; `code` is the currency's, in lower case."""
     duration, init, cost = size.duration_ms, size.init_ms, size.cost
     document: dict[str, Any] = {
         "memory_mb": size.memory_mb,
@@ -30,6 +31,7 @@ def size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
             "p99": duration.p99,
             "stddev": duration.stddev,
             "ci95": duration.ci95 and list(duration.ci95),
+            **({} if duration.robust_stddev is None else {"robust_stddev": duration.robust_stddev}),
         },
         "init_ms": init and {"mean": init.mean, "p95": init.p95},
         "max_memory_used_mb": size.max_memory_used_mb,
@@ -43,6 +45,10 @@ def size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
     }
     if size.expected is not None:
         document["expected"] = _expected_to_dict(size.expected, code)
+    if size.outliers is not None:
+        document["outliers"] = {"count": size.outliers.count, "cost_share": size.outliers.cost_share}
+    if size.limit_odds is not None:
+        document["limit_odds"] = size.limit_odds
     return document
 
 
@@ -68,10 +74,12 @@ def month_to_dict(item: Cost | Change, code: str) -> dict[str, Any]:
 
 
 def read_size(node: Node, currency: str) -> SizeProfile:
+    """Return the size at `node`. Raises RunFileError."""
     counts = node.child("invocations")
     duration = node.optional_child("duration_ms")
     init = node.optional_child("init_ms")
     cost = node.optional_child("cost")
+    outliers = node.optional_child("outliers")
     code = currency.lower()
     return SizeProfile(
         memory_mb=node.get("memory_mb", Node.memory),
@@ -91,6 +99,7 @@ def read_size(node: Node, currency: str) -> SizeProfile:
             p99=duration.get_optional("p99", Node.amount),
             stddev=duration.get_optional("stddev", Node.amount),
             ci95=duration.get_optional("ci95", Node.interval),
+            robust_stddev=duration.get_optional("robust_stddev", Node.amount),
         ),
         init_ms=init and InitTime(init.get("mean", Node.amount), init.get_optional("p95", Node.amount)),
         max_memory_used_mb=node.get_optional("max_memory_used_mb", Node.amount),
@@ -104,6 +113,8 @@ def read_size(node: Node, currency: str) -> SizeProfile:
             ci95_per_month=cost.get_optional(f"ci95_{code}_per_month", Node.interval),
         ),
         expected=_read_expected(node.optional_child("expected"), code),
+        outliers=outliers and Outliers(outliers.get("count", Node.count), outliers.get("cost_share", Node.number)),
+        limit_odds=node.get_optional("limit_odds", Node.number),
     )
 
 

@@ -31,6 +31,8 @@ class Distribution:
     stddev: float | None = None
     ci95: tuple[float, float] | None = None
     """95 % confidence interval of the mean."""
+    robust_stddev: float | None = None
+    """Spread of the bulk, deaf to outliers: 1.4826 times the median distance from the median, as a normal's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,15 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Outliers:
+    """Runs far from the median of their payload. They are billed, so they count in all figures."""
+
+    count: int
+    cost_share: float
+    """Share of what all runs at the size cost, request fees aside, that these make."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What all sizes together say of one: a size measured once is told apart from noise by its neighbours."""
 
@@ -95,3 +106,7 @@ class SizeProfile:
     cost: Cost | None = None
     expected: Expected | None = None
     """What sizes are compared by where a model was fitted to all of them; None where each stands for itself."""
+    outliers: Outliers | None = None
+    """None where there are too few runs to tell."""
+    limit_odds: float | None = None
+    """Probability that the 95th percentile of duration keeps to the limit; None where there is none, or one run."""

@@ -1,0 +1,47 @@
+"""How likely it is that a limit on the 95th percentile of duration is kept, from a sample."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+_PERCENTILE = 0.95
+_ENOUGH_TO_COUNT = 59
+"""Runs from which counting alone can be 95 % sure: 0.95 to the power of 59 is below 0.05."""
+
+
+def odds_of_keeping(durations_ms: Sequence[float], weights: Sequence[float], limit_ms: float) -> float | None:
+    """Return the probability that the 95th percentile of duration is at most `limit_ms`; None for fewer than two runs.
+
+    `weights` say how much each run stands for. Many runs are counted: with k of n within the limit, and nothing known
+    beforehand, the share within it has a Beta distribution, of which the part above 0.95 is the chance of at most k
+    successes in n + 1 trials at 0.95 (Hahn and Meeker, Statistical Intervals, 1991, 6.2). Few runs cannot be: their
+    logarithms are taken for normal, and the percentile's own error for normal, too (7.3 there).
+    """
+    if len(durations_ms) < 2:  # noqa: PLR2004 - one run has no spread
+        return None
+    whole = math.fsum(weights)
+    count = whole**2 / math.fsum(weight**2 for weight in weights)  # Kish's effective number of runs
+    if count >= _ENOUGH_TO_COUNT:
+        within = math.fsum(weight for value, weight in zip(durations_ms, weights, strict=True) if value <= limit_ms)
+        return _binomial_cdf(math.floor(within / whole * count + 1e-9), round(count) + 1)
+    logs = [math.log(max(value, 0.001)) for value in durations_ms]
+    mean = math.fsum(log * weight for log, weight in zip(logs, weights, strict=True)) / whole
+    squares = math.fsum(weight * (log - mean) ** 2 for log, weight in zip(logs, weights, strict=True)) / whole
+    stddev = math.sqrt(squares * count / (count - 1)) if count > 1 else 0.0
+    z = NormalDist().inv_cdf(_PERCENTILE)
+    room = math.log(max(limit_ms, 0.001)) - mean - z * stddev
+    if stddev == 0:
+        return float(room >= 0)
+    return NormalDist().cdf(room / (stddev * math.sqrt(1 / count + z**2 / (2 * (count - 1)))))
+
+
+def _binomial_cdf(successes: int, trials: int) -> float:
+    """Return the probability of at most `successes` in `trials` at the percentile's chance each."""
+    if successes >= trials:
+        return 1.0
+    logs = [
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        + k * math.log(_PERCENTILE) + (trials - k) * math.log(1 - _PERCENTILE)
+        for k in range(successes + 1)
+    ]  # fmt: skip
+    return min(1.0, math.fsum(map(math.exp, logs)))
