@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from powertune import __version__
 from powertune.analysis.doubts import doubts
+from powertune.analysis.drift import find_drift
 from powertune.analysis.duration_model import predict_duration_ms
 from powertune.analysis.recommendation import Choice, objection, recommend
 from powertune.analysis.statistics import missing_payloads, profile_prediction, profile_size
@@ -131,7 +132,8 @@ def tune(
         invocations = _with_environments(invocations, facts)
     doubtful = any(warning.code in ("poor-anchor", "stretched-anchor") for warning in facts.warnings)
     choice = replace(choice, calibrated=facts.calibrated and not doubtful)
-    profiles = _profiles(measured, invocations, facts, rates, trim=options.get("trim", 0.0))
+    trim, limit_ms = options.get("trim", 0.0), choice.max_duration_ms
+    profiles = _profiles(measured, invocations, facts, rates, trim=trim, limit_ms=limit_ms)
     profiles |= {
         size: _predicted(size, profiles, rates, facts.duration_at_ms) for size in asked if size not in profiles
     }
@@ -156,6 +158,9 @@ def tune(
                 calibrated=facts.calibrated,
                 cold_start_rate=rates.cold_start_rate,
                 missing_payloads=_missing_payloads(invocations, facts),
+                # In a recording, the order of runs need not be that of time.
+                drift=find_drift(invocations) if facts.billed else None,
+                timeout_s=function.timeout_s,
             ),
         ),
         invocations=invocations,
@@ -370,6 +375,7 @@ def _rates(facts: SourceFacts, options: Options, refreshed: Refreshed) -> tuple[
         region,
         options.get("current_memory_mb") or known.current_memory_mb,
         known.ephemeral_storage_mb,
+        known.timeout_s,
     )
     return rates, function
 
@@ -447,7 +453,13 @@ def _terms_kept(rates: Rates) -> dict[str, float]:
 
 
 def _profiles(
-    sizes: Iterable[int], invocations: Iterable[Invocation], facts: SourceFacts, rates: Rates, *, trim: float
+    sizes: Iterable[int],
+    invocations: Iterable[Invocation],
+    facts: SourceFacts,
+    rates: Rates,
+    *,
+    trim: float,
+    limit_ms: float | None,
 ) -> dict[int, SizeProfile]:
     runs: dict[int, list[Invocation]] = defaultdict(list)
     for invocation in invocations:
@@ -466,6 +478,7 @@ def _profiles(
             basis=facts.basis,
             payload_weights=facts.payload_weights,
             trim=trim,
+            limit_ms=limit_ms,
         )
         for size in sizes
     }

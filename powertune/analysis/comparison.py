@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Literal
 
@@ -14,6 +15,8 @@ WORTHWHILE_RUNS = 1000
 """More runs than this are not worth asking for. With the usual spread of 8 %, 500 runs at each of two sizes tell apart
 what differs by 1 %, and hosts differ by more."""
 _Z95 = 1.96
+_ENOUGH_TO_SPREAD = 10
+"""Runs below which a sample may by luck lie close together, and hardly be spread at all."""
 
 
 def compare(
@@ -60,9 +63,13 @@ def difference_interval(one: Figure, other: Figure, *, rivals: int = 1) -> Inter
     It is put together from the intervals of both (Zou and Donner, Construction of confidence limits about effect
     measures, Statistics in Medicine 27, 2008), so that whatever widened or skewed those is in it: shared hosts,
     payloads, the duration model. Intervals of means of few runs are first narrowed to the degrees of freedom of the
-    difference, which makes it Welch's where runs are independent.
+    difference, which makes it Welch's where runs are independent. Few runs against many are taken to spread by at least
+    the same share as these.
     """
-    if not (one.ci95 and other.ci95 and other.value):
+    if not (one.value and other.value):
+        return None
+    one, other = _spread_as(one, other), _spread_as(other, one)
+    if not (one.ci95 and other.ci95):
         return None
     narrow_one, narrow_other = _to_degrees_of_difference(one, other)
     low_one, high_one = ((end - one.value) * narrow_one for end in one.ci95)
@@ -71,6 +78,18 @@ def difference_interval(one: Figure, other: Figure, *, rivals: int = 1) -> Inter
     difference = one.value - other.value
     below, above = wide * math.hypot(low_one, high_other), wide * math.hypot(high_one, low_other)
     return (difference - below) / other.value, (difference + above) / other.value
+
+
+def _spread_as(few: Figure, many: Figure) -> Figure:
+    """Return `few` with an interval that would fit the spread of `many`, where that is wider and `few` are few."""
+    may_be_luck = _is_of_runs(few) and _is_of_runs(many) and few.runs < min(many.runs, _ENOUGH_TO_SPREAD)
+    if not (may_be_luck and few.ci95 and many.ci95):
+        return few
+    error = few.value / many.value * _error(many) * math.sqrt(many.runs / few.runs)
+    if error <= _error(few):
+        return few
+    half = t95(few.runs - 1) * error
+    return replace(few, ci95=(few.value - half, few.value + half))
 
 
 def _error(figure: Figure) -> float:

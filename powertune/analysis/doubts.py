@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from powertune import text
+from powertune.analysis.drift import Drift
+from powertune.analysis.limits import needed_timeout_ms, timeout_for
 from powertune.aws_lambda.memory import MEMORY_HEADROOM
 from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import SizeProfile
@@ -10,6 +12,8 @@ from powertune.model.size_profile import SizeProfile
 _FEW_RUNS = 5
 _NOISY_SPREAD = 0.25
 _PAYLOADS_NAMED = 3
+_COST_SHARE_TOLD = 0.01
+"""Share of the cost at a size that outliers may make without a word."""
 
 
 def doubts(
@@ -19,10 +23,13 @@ def doubts(
     calibrated: bool = True,
     cold_start_rate: float = 0.0,
     missing_payloads: Mapping[int, Sequence[str]] = {},
+    drift: Drift | None = None,
+    timeout_s: float | None = None,
 ) -> Iterator[RunWarning]:
     """Yield warnings about the sizes as measured: a group of sizes with the same doubt gives one warning.
 
-    `missing_payloads` are names of weighted payloads without a run that counts, by memory size in MB.
+    `missing_payloads` are names of weighted payloads without a run that counts, by memory size in MB; `drift` is that
+    of all runs, and `timeout_s` the function's timeout.
     """
     ok = [size for size in sizes if size.status == "ok"]
     if ok and not calibrated:
@@ -71,7 +78,8 @@ def doubts(
             "find out why before trusting these sizes",
             _only(failed),
         )
-    yield from _about_recommended([size for size in ok if size.memory_mb == recommended_mb])
+    yield from _about_steadiness(ok, drift)
+    yield from _about_recommended([size for size in ok if size.memory_mb == recommended_mb], timeout_s)
 
 
 def _about_runs(measured: Sequence[SizeProfile]) -> Iterator[RunWarning]:
@@ -83,7 +91,8 @@ def _about_runs(measured: Sequence[SizeProfile]) -> Iterator[RunWarning]:
             "add warm runs to the recording",
             _only(cold_only),
         )
-    few = [size for size in measured if 0 < size.invocations.warm < _FEW_RUNS]
+    # Where a model was fitted to all sizes, a size does not stand for itself.
+    few = [size for size in measured if 0 < size.invocations.warm < _FEW_RUNS and size.expected is None]
     if few:
         once = all(size.invocations.warm == 1 for size in few)
         yield RunWarning(
@@ -91,6 +100,31 @@ def _about_runs(measured: Sequence[SizeProfile]) -> Iterator[RunWarning]:
             f"{_names(few)} recorded {'only once' if once else f'fewer than {_FEW_RUNS} times'}",
             "differences of a few per cent mean nothing; add runs",
             _only(few),
+        )
+
+
+def _about_steadiness(ok: Sequence[SizeProfile], drift: Drift | None) -> Iterator[RunWarning]:
+    if drift:
+        low, high = sorted(abs(end) for end in drift.ci95)
+        yield RunWarning(
+            "drift",
+            f"runs became {abs(drift.change) * 100:.0f} % {'faster' if drift.change < 0 else 'slower'} from their first"
+            f" half to their second (95 % interval: {low * 100:.0f} to {high * 100:.0f} %)",
+            "caches or a compiler were still warming, or a service was busier: measure longer, or once more",
+        )
+    odd = [size for size in ok if size.outliers and size.outliers.cost_share >= _COST_SHARE_TOLD]
+    if odd:
+        count = sum(size.outliers.count for size in odd if size.outliers)
+        runs = sum(size.invocations.warm or size.invocations.cold for size in odd)
+        most = max(size.outliers.cost_share for size in odd if size.outliers)
+        lie, make = ("lies", "makes") if count == 1 else ("lie", "make")
+        up_to = "up to " if len(odd) > 1 else ""
+        yield RunWarning(
+            "outliers",
+            f"{count} of {text.count(runs, 'run')} at {_listed(odd)} {lie} far from the usual duration,"
+            f" and {make} {up_to}{most * 100:.0f} % of the cost there",
+            "they are billed, so they count: look for retries and rare inputs, or leave them out with --trim",
+            _only(odd),
         )
 
 
@@ -109,8 +143,17 @@ def _about_payloads(
         )
 
 
-def _about_recommended(recommended: Sequence[SizeProfile]) -> Iterator[RunWarning]:
+def _about_recommended(recommended: Sequence[SizeProfile], timeout_s: float | None) -> Iterator[RunWarning]:
     for size in recommended:
+        needed_ms = needed_timeout_ms(size)
+        if timeout_s is not None and needed_ms is not None and timeout_s * 1000 < needed_ms:
+            yield RunWarning(
+                "timeout-too-tight",
+                f"the function's timeout of {timeout_s:g} s leaves runs at {size.memory_mb} MB less than 30 % more than"
+                " the slowest that was seen",
+                f"set it to {timeout_for(size)} s: a test rarely sees the slowest",
+                size.memory_mb,
+            )
         duration = size.duration_ms
         if (
             duration
@@ -130,10 +173,14 @@ def _headroom(size: SizeProfile) -> float:
     return 1 - (size.max_memory_used_mb or 0) / size.memory_mb
 
 
-def _names(sizes: Sequence[SizeProfile]) -> str:
+def _listed(sizes: Sequence[SizeProfile]) -> str:
     listed = ", ".join(str(size.memory_mb) for size in sizes[:6])
     more = f" and {len(sizes) - 6} more sizes" if len(sizes) > 6 else ""  # noqa: PLR2004 - the six listed
-    return f"{listed} MB{more} {'was' if len(sizes) == 1 else 'were'}"
+    return f"{listed} MB{more}"
+
+
+def _names(sizes: Sequence[SizeProfile]) -> str:
+    return f"{_listed(sizes)} {'was' if len(sizes) == 1 else 'were'}"
 
 
 def _were(sizes: Sequence[SizeProfile]) -> str:

@@ -1,12 +1,16 @@
-"""How likely it is that a limit on the 95th percentile of duration is kept, from a sample."""
+"""Limits on duration: how likely one is kept, from a sample, and the timeout to give a function."""
 
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
+from powertune.aws_lambda.memory import MAX_TIMEOUT_S
+from powertune.model.size_profile import SizeProfile
+
 _PERCENTILE = 0.95
 _ENOUGH_TO_COUNT = 59
 """Runs from which counting alone can be 95 % sure: 0.95 to the power of 59 is below 0.05."""
+_TIMEOUT_ROOM = 1.3
 
 
 def odds_of_keeping(durations_ms: Sequence[float], weights: Sequence[float], limit_ms: float) -> float | None:
@@ -45,3 +49,25 @@ def _binomial_cdf(successes: int, trials: int) -> float:
         for k in range(successes + 1)
     ]  # fmt: skip
     return min(1.0, math.fsum(map(math.exp, logs)))
+
+
+def needed_timeout_ms(profile: SizeProfile) -> float | None:
+    """Return what a run needs at this size with some room, in ms; None where that is not known of Lambda.
+
+    It is 30 % above the slowest that was seen or is expected there, as a test rarely sees the slowest: AWS advises to
+    test for the longest and not to set the timeout close to the mean (Lambda operator guide, read 2026-11-23).
+    """
+    duration = profile.duration_ms
+    if duration is None or profile.basis != "measured":
+        return None
+    slowest_ms = duration.p99 or duration.p95
+    if slowest_ms is None:
+        return None
+    expected_ms = profile.expected.duration_ms if profile.expected else 0.0
+    return _TIMEOUT_ROOM * max(slowest_ms, duration.mean, expected_ms)
+
+
+def timeout_for(profile: SizeProfile) -> int | None:
+    """Return the timeout in whole seconds, as Lambda has them, that gives runs at this size what they need."""
+    needed_ms = needed_timeout_ms(profile)
+    return None if needed_ms is None else min(MAX_TIMEOUT_S, max(1, math.ceil(needed_ms / 1000)))

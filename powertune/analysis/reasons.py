@@ -35,7 +35,7 @@ def why(
     if choice.strategy == "balanced":
         yield _why_balanced(picks, chosen)
         if verdict and is_founded(verdict):
-            yield f"Against the next best, {verdict.other_memory_mb} MB: {in_words(verdict)}."
+            yield _lead(verdict)
     elif chosen is not pick.best:
         yield _why_preferred(pick, choice, verdict)
     else:
@@ -106,6 +106,11 @@ def _why_balanced(picks: Mapping[Strategy, Pick | None], chosen: Candidate) -> s
     if all(pick.best is chosen for pick in both):
         return f"{chosen.memory_mb} MB is both the cheapest and the fastest."
     return f"{chosen.memory_mb} MB is the pick for cost and for speed, too."
+
+
+def _lead(verdict: Verdict) -> str:
+    other = f"the next best, {verdict.other_memory_mb} MB"
+    return f"It ties with {other}." if verdict.kind == "tie" else f"Its lead over {other}, is {in_words(verdict)}."
 
 
 def _why_best(pick: Pick, known: Sequence[Candidate], choice: Choice, verdict: Verdict | None) -> str:

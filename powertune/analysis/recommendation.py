@@ -7,6 +7,7 @@ from dataclasses import replace
 from powertune.analysis import reasons
 from powertune.analysis.candidates import Candidate, Choice, Yardstick, candidates, objection
 from powertune.analysis.comparison import are_comparable, judge
+from powertune.analysis.limits import timeout_for
 from powertune.analysis.picking import Pick, pareto, pick_size
 from powertune.model.recommendation import STRATEGIES, Change, Confidence, Recommendation, Strategy, Verdict
 from powertune.model.size_profile import SizeProfile
@@ -19,8 +20,6 @@ _NARROW, _WIDE = 0.025, 0.10
 is high, above the second low."""
 _LEAST_ODDS = 0.8
 """Probability that a limit is kept below which confidence is low."""
-_TIMEOUT_ROOM = 1.3
-_LONGEST_TIMEOUT_S = 900
 _ALTERNATIVES_NAMED = 6
 
 
@@ -62,20 +61,6 @@ def recommend(sizes: Sequence[SizeProfile], choice: Choice) -> Recommendation:
         ),
         timeout_s=timeout_for(chosen.profile),
     )
-
-
-def timeout_for(profile: SizeProfile) -> int | None:
-    """Return the timeout in seconds to give a function at this size; None where its durations are not Lambda's.
-
-    It is 30 % above the slowest that was seen or is expected there, as AWS advises not to set it close to the mean, and
-    a test rarely sees the slowest (Lambda operator guide, "Timeouts", read 2026-11-23).
-    """
-    duration = profile.duration_ms
-    if duration is None or profile.basis != "measured":
-        return None
-    expected = profile.expected
-    slowest_ms = max(duration.p99 or duration.p95 or 0.0, duration.mean, expected.duration_ms if expected else 0.0)
-    return min(_LONGEST_TIMEOUT_S, max(1, math.ceil(_TIMEOUT_ROOM * slowest_ms / 1000)))
 
 
 def _verdict(pick: Pick, choice: Choice) -> Verdict | None:

@@ -43,7 +43,11 @@ def to_dict(run: TuningRun) -> dict[str, Any]:
         "sizes": [size_to_dict(size, code) for size in run.sizes],
         "recommendation": _recommendation_to_dict(run.recommendation, code),
         "choice": dict(run.choice),
-        "spent": {"invocations": run.spent.invocations, code: run.spent.amount},
+        "spent": {
+            "invocations": run.spent.invocations,
+            code: run.spent.amount,
+            **({} if run.payback_days is None else {"payback_days": run.payback_days}),
+        },
         "warnings": [
             {"code": warning.code, "memory_mb": warning.memory_mb, "message": warning.message, "hint": warning.hint}
             for warning in run.warnings

@@ -11,6 +11,9 @@ from powertune.model.recommendation import Recommendation
 from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import SizeProfile
 
+_DAYS_A_MONTH = 730 / 24
+"""AWS's month has 730 hours."""
+
 
 @dataclass(frozen=True, slots=True)
 class PricesUsed:
@@ -59,6 +62,17 @@ class TuningRun:
             if profile.memory_mb == memory_mb:
                 return profile
         raise KeyError(memory_mb)
+
+    @property
+    def payback_days(self) -> float | None:
+        """Days of production after which the recommended size has saved what measuring it cost.
+
+        None where nothing was spent, where nobody knows what a month costs, and where it saves nothing.
+        """
+        change = self.recommendation.versus_current
+        if change is None or change.per_month is None or change.per_month >= 0 or self.spent.amount <= 0:
+            return None
+        return self.spent.amount / -change.per_month * _DAYS_A_MONTH
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as plain JSON values, in the layout of the run file."""

@@ -8,6 +8,7 @@ from powertune.model.tuning_run import TuningRun
 from powertune.report import Style, words
 from powertune.text import printable
 
+_PER_MILLION = 1_000_000
 # What a spreadsheet would take for the start of a formula; the last four are the full-width forms.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -22,13 +23,14 @@ def render(run: TuningRun, _style: Style) -> str:
             "memory_mb", "status", "basis", "warm", "cold", "failed", "mean_ms", "p50_ms", "p95_ms", "p99_ms",
             "stddev_ms", "ci95_low_ms", "ci95_high_ms", "init_ms", "max_memory_used_mb", f"{code}_per_million",
             *([f"{code}_per_month"] if months else []), "picks", "recommended", "reason",
+            "expected_ms", f"expected_{code}_per_million", "outliers",
         ]
     )  # fmt: skip
     for size in run.sizes:
         duration = size.duration_ms or Distribution(float("nan"))
         low, high = duration.ci95 or (None, None)
         cost = size.cost or Cost(0.0, float("nan"))
-        counts = size.invocations
+        counts, expected = size.invocations, size.expected
         figures = (duration.mean, duration.p50, duration.p95, duration.p99, duration.stddev, low, high)
         writer.writerow(
             [
@@ -38,6 +40,9 @@ def render(run: TuningRun, _style: Style) -> str:
                 _figure(cost.per_million), *([_figure(cost.per_month)] if months else []),
                 " ".join(words.picks_of(run, size)),
                 "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
+                _figure(expected.duration_ms if expected else None),
+                _figure(expected.cost_per_invocation * _PER_MILLION if expected else None),
+                size.outliers.count if size.outliers else "",
             ]
         )  # fmt: skip
     return out.getvalue()

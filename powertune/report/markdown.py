@@ -20,7 +20,7 @@ def render(run: TuningRun, _style: Style) -> str:
     head = ["Memory", "Duration", "p95", "Cost per 1M", *(["Per month"] if months else [])]
     lines += ["", f"| {' | '.join(head)} | |", f"|{'---:|' * len(head)}---|"]
     lines += [_row(run, size, months=months) for size in run.sizes]
-    lines += ["", *(f"- {escape(why)}" for why in words.failures(run))]
+    lines += ["", *(f"- {escape(why)}" for why in (*words.failures(run), *words.alternatives(run)))]
     lines += [
         "",
         *(f"*{escape(note)}*" for note in (words.call_note(run), words.basis_note(run), words.price_note(run)) if note),

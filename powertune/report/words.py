@@ -1,7 +1,7 @@
 """What the table and the markdown say alike: the rows in words, the headline, the small print."""
 
 from powertune import text
-from powertune.model.recommendation import STRATEGIES
+from powertune.model.recommendation import STRATEGIES, Verdict
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 
@@ -80,10 +80,15 @@ def comparison(run: TuningRun) -> str | None:
     return (
         f"{current_mb} -> {recommendation.memory_mb} MB: "
         f"{text.duration(before.duration_ms.mean)} -> {text.duration(after.duration_ms.mean)}"
-        f" ({text.percent(change.duration_pct)}), "
+        f" ({text.percent(change.duration_pct)}{_unsure(change.duration_verdict)}), "
         f"{text.money(before.cost.per_million, currency)} -> {text.money(after.cost.per_million, currency)}"
-        f" per million ({text.percent(change.cost_pct)})"
+        f" per million ({text.percent(change.cost_pct)}{_unsure(change.cost_verdict)})"
     )
+
+
+def _unsure(verdict: Verdict | None) -> str:
+    """Return what to add to a difference that the runs do not bear out."""
+    return ", inconclusive" if verdict and verdict.ci95_pct and verdict.kind == "inconclusive" else ""
 
 
 def is_monthly(run: TuningRun) -> bool:
@@ -116,7 +121,37 @@ def saving(run: TuningRun) -> str | None:
         what += f" (95 % interval: {' to '.join(text.money(end, currency) for end in ends)})"
     faster = text.percent(abs(change.duration_pct)).removeprefix("+")
     speed = "as fast" if faster == "0.00 %" else f"{faster} {'faster' if change.duration_pct < 0 else 'slower'}"
-    return f"At {invocations:,.0f} invocations a month it {what} and is {speed}."
+    return f"At {invocations:,.0f} invocations a month it {what} and is {speed}{_payback(run)}."
+
+
+def _payback(run: TuningRun) -> str:
+    """Return when the recommendation has earned what measuring cost, where it cost anything."""
+    if not run.spent.amount:
+        return ""
+    amount, days = text.money(run.spent.amount, run.pricing.currency), run.payback_days
+    if days is None:
+        return f"; the {amount} that measuring cost is never earned back"
+    if days < 1 / 24:
+        return f"; the {amount} that measuring cost is earned back within the hour"
+    return f"; the {amount} that measuring cost is earned back in {_days(days)}"
+
+
+def _days(days: float) -> str:
+    if days < 1:
+        return text.count(max(1, round(days * 24)), "hour")
+    return text.count(round(days), "day") if days < 365 else "over a year"  # noqa: PLR2004 - a year
+
+
+def alternatives(run: TuningRun) -> list[str]:
+    """Return what other sizes would change against the recommended one, and the timeout to give it."""
+    recommendation = run.recommendation
+    said = list(recommendation.alternatives)
+    if recommendation.timeout_s is not None:
+        said.append(
+            f"A timeout of {recommendation.timeout_s} s is at least 30 % above the slowest run"
+            f" at {recommendation.memory_mb} MB"
+        )
+    return said
 
 
 def price_note(run: TuningRun) -> str:

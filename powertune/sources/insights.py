@@ -281,6 +281,7 @@ def _facts(name: str, configuration: Mapping[str, Any] | None, region: str | Non
         region=region,
         current_memory_mb=configuration.get("MemorySize"),
         ephemeral_storage_mb=(configuration.get("EphemeralStorage") or {}).get("Size"),
+        timeout_s=configuration.get("Timeout"),
     )
 
 

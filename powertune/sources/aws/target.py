@@ -88,7 +88,13 @@ class Target:
             "container image" if self.config.get("PackageType") == "Image" else None
         )
         return FunctionFacts(
-            self.name, runtime, self.architecture, self.region, self.current_memory_mb, self.ephemeral_storage_mb
+            self.name,
+            runtime,
+            self.architecture,
+            self.region,
+            self.current_memory_mb,
+            self.ephemeral_storage_mb,
+            self.timeout_s,
         )
 
 
