@@ -1,6 +1,7 @@
 """Limits on duration: how likely one is kept, from a sample, and the timeout to give a function."""
 
 import math
+import operator
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -10,6 +11,8 @@ from powertune.model.size_profile import SizeProfile
 _PERCENTILE = 0.95
 _ENOUGH_TO_COUNT = 59
 """Runs from which counting alone can be 95 % sure: 0.95 to the power of 59 is below 0.05."""
+_REACH, _STEPS = 6.0, 300
+"""Of the sum in place of an integral: standard deviations to either side, and the number of its parts."""
 _TIMEOUT_ROOM = 1.3
 
 
@@ -18,8 +21,9 @@ def odds_of_keeping(durations_ms: Sequence[float], weights: Sequence[float], lim
 
     `weights` say how much each run stands for. Many runs are counted: with k of n within the limit, and nothing known
     beforehand, the share within it has a Beta distribution, of which the part above 0.95 is the chance of at most k
-    successes in n + 1 trials at 0.95 (Hahn and Meeker, Statistical Intervals, 1991, 6.2). Few runs cannot be: their
-    logarithms are taken for normal, and the percentile's own error for normal, too (7.3 there).
+    successes in n + 1 trials at 0.95 (Gelman et al., Bayesian Data Analysis, 2013, 2.4). Few runs cannot be: their
+    logarithms are taken for normal, which makes it a tolerance limit (Hahn and Meeker, Statistical Intervals, 1991,
+    4.6).
     """
     if len(durations_ms) < 2:  # noqa: PLR2004 - one run has no spread
         return None
@@ -32,11 +36,26 @@ def odds_of_keeping(durations_ms: Sequence[float], weights: Sequence[float], lim
     mean = math.fsum(log * weight for log, weight in zip(logs, weights, strict=True)) / whole
     squares = math.fsum(weight * (log - mean) ** 2 for log, weight in zip(logs, weights, strict=True)) / whole
     stddev = math.sqrt(squares * count / (count - 1)) if count > 1 else 0.0
+    room = math.log(max(limit_ms, 0.001)) - mean
     z = NormalDist().inv_cdf(_PERCENTILE)
-    room = math.log(max(limit_ms, 0.001)) - mean - z * stddev
-    if stddev == 0:
-        return float(room >= 0)
-    return NormalDist().cdf(room / (stddev * math.sqrt(1 / count + z**2 / (2 * (count - 1)))))
+    return _noncentral_t_cdf(room / stddev, z, count) if stddev else float(room >= 0)
+
+
+def _noncentral_t_cdf(factor: float, z: float, count: float) -> float:
+    """Return the probability that mean + `factor` spreads of a normal sample lie above its true mean + `z` spreads.
+
+    The integral over the spread, which has a chi distribution with `count` - 1 degrees of freedom, is a sum.
+    """
+    degrees = count - 1
+    start = max(0.0, math.sqrt(degrees) - _REACH)
+    step = (math.sqrt(degrees) + _REACH - start) / _STEPS
+    spreads = [start + (place + 0.5) * step for place in range(_STEPS)]
+    logs = [(degrees - 1) * math.log(spread) - spread**2 / 2 for spread in spreads]
+    highest = max(logs)
+    weights = [math.exp(log - highest) for log in logs]
+    root = math.sqrt(count)
+    chances = (NormalDist().cdf(root * (factor * spread / math.sqrt(degrees) - z)) for spread in spreads)
+    return math.fsum(map(operator.mul, weights, chances)) / math.fsum(weights)
 
 
 def _binomial_cdf(successes: int, trials: int) -> float:

@@ -42,10 +42,17 @@ from powertune.aws_lambda.report_record import (
 from powertune.errors import UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import STATUSES, Invocation
-from powertune.model.recommendation import CONFIDENCES, STRATEGIES, Change, Recommendation
+from powertune.model.recommendation import (
+    CONFIDENCES,
+    STRATEGIES,
+    VERDICT_KINDS,
+    Change,
+    Recommendation,
+    Verdict,
+)
 from powertune.model.run_file import from_dict
 from powertune.model.run_warning import RunWarning
-from powertune.model.size_profile import BASES, Cost, Counts, Distribution, Expected, InitTime, SizeProfile
+from powertune.model.size_profile import BASES, Cost, Counts, Distribution, Expected, InitTime, Outliers, SizeProfile
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 from powertune.text import money, printable
 
@@ -469,6 +476,12 @@ def size_rows(draw: st.DrawFn, memory_mb: int) -> SizeProfile:
         draw(usd | st.sampled_from([1.0, 1.01, 2.0])),
     )
     half = draw(st.none() | st.floats(0, 0.2))
+    expected = None
+    if draw(st.booleans()):
+        model_ms, model_usd = mean_ms * draw(st.floats(0.8, 1.25)), cost / 1e6 * draw(st.floats(0.8, 1.25))
+        expected = Expected(
+            model_ms, (model_ms * 0.97, model_ms * 1.03), model_usd, (model_usd * 0.97, model_usd * 1.03)
+        )
     return SizeProfile(
         memory_mb,
         basis=draw(st.sampled_from(BASES)),
@@ -480,6 +493,8 @@ def size_rows(draw: st.DrawFn, memory_mb: int) -> SizeProfile:
         ),
         max_memory_used_mb=draw(st.none() | st.floats(0, memory_mb)),
         cost=Cost(cost / 1e6, cost, None if half is None else (cost * (1 - half), cost * (1 + half))),
+        expected=expected,
+        limit_odds=draw(st.none() | st.floats(0, 1)),
     )
 
 
@@ -515,7 +530,15 @@ def scaled(size: SizeProfile, factor: float) -> SizeProfile:
         size.cost.per_million * factor,
         interval and (interval[0] * factor, interval[1] * factor),
     )
-    return replace(size, cost=cost)
+    expected = size.expected
+    if expected is not None:
+        low, high = expected.ci95_cost_per_invocation or (0.0, 0.0)
+        expected = replace(
+            expected,
+            cost_per_invocation=expected.cost_per_invocation * factor,
+            ci95_cost_per_invocation=(low * factor, high * factor),
+        )
+    return replace(size, cost=cost, expected=expected)
 
 
 @settings(max_examples=100)
@@ -539,11 +562,7 @@ def test_the_order_of_sizes_changes_nothing(sizes: list[SizeProfile], choice: Ch
     turned = data.draw(st.permutations(sizes))
     one, other = recommend(sizes, choice), recommend(turned, choice)
     assert picks(one) == picks(other)
-    assert (one.memory_mb, one.confidence, one.versus_current) == (
-        other.memory_mb,
-        other.confidence,
-        other.versus_current,
-    )
+    assert replace(one, reasons=()) == replace(other, reasons=())
 
 
 @given(tables(), choices, st.integers(-20, 20))
@@ -551,24 +570,51 @@ def test_costs_in_another_unit_change_no_pick(sizes: list[SizeProfile], choice: 
     # Powers of two, so that no rounding decides a tie.
     choice = replace(choice, max_cost_per_million=None)
     dearer = [scaled(size, 2.0**exponent) for size in sizes]
-    assert picks(recommend(dearer, choice)) == picks(recommend(sizes, choice))
+    one, other = recommend(dearer, choice), recommend(sizes, choice)
+    assert picks(one) == picks(other)
+    assert (one.confidence, one.verdict, one.pareto) == (other.confidence, other.verdict, other.pareto)
 
 
-@given(tables(), choices, st.integers(1, 500), st.integers(1, 500))
-def test_a_size_that_is_dearer_and_slower_than_all_others_changes_neither_cheapest_nor_fastest(
-    sizes: list[SizeProfile], choice: Choice, slower_pct: int, dearer_pct: int
+@settings(max_examples=200)
+@given(tables(), choices, st.integers(0, 500), st.integers(1, 500), st.floats(0, 0.2), st.data())
+def test_a_size_that_another_beats_on_both_axes_changes_neither_cheapest_nor_fastest(
+    sizes: list[SizeProfile], choice: Choice, slower_pct: int, dearer_pct: int, half: float, data: st.DataObject
 ) -> None:
-    with_figures = [(size.duration_ms.mean, size.cost.per_million) for size in sizes if size.duration_ms and size.cost]
+    qualifying = [size for size in sizes if objection(size, choice) is None and size.basis == "measured"]
+    assume(qualifying)
+    better = data.draw(st.sampled_from(qualifying))
+    assert better.duration_ms is not None
+    assert better.cost is not None
+    expected = better.expected
+    mean_ms = (expected.duration_ms if expected else better.duration_ms.mean) * (1 + slower_pct / 100)
+    cost = (expected.cost_per_invocation if expected else better.cost.per_invocation) * (1 + dearer_pct / 100)
     free = [size for size in range(128, 10_240, 997) if size not in {size.memory_mb for size in sizes}]
-    slowest, dearest = (max(column) for column in zip((1.0, 1.0), *with_figures, strict=True))
-    mean_ms, per_million = slowest * (1 + slower_pct / 100), dearest * (1 + dearer_pct / 100)
-    worst = SizeProfile(
-        free[0], duration_ms=Distribution(mean_ms), cost=Cost(per_million / 1e6, per_million), invocations=Counts(50)
+    worse = SizeProfile(
+        free[0],
+        duration_ms=Distribution(mean_ms, ci95=(mean_ms * (1 - half), mean_ms * (1 + half))),
+        cost=Cost(cost, cost * 1e6, (cost * 1e6 * (1 - half), cost * 1e6 * (1 + half))),
+        invocations=Counts(50),
     )
-    choice = replace(choice, tolerance=0.0)
-    before, after = recommend(sizes, choice), recommend([*sizes, worst], choice)
-    for pick, new_pick in zip(picks(before)[:2], picks(after)[:2], strict=True):
-        assert new_pick == pick or (pick is None and new_pick == worst.memory_mb)
+    before, after = recommend(sizes, choice), recommend([*sizes, worse], choice)
+    assert picks(before)[:2] == picks(after)[:2]
+    assert before.pareto == after.pareto
+
+
+@given(tables(), choices)
+def test_no_size_beats_one_of_the_pareto_set_and_each_other_is_beaten_by_one_of_it(
+    sizes: list[SizeProfile], choice: Choice
+) -> None:
+    figures = {
+        size.memory_mb: (size.expected.cost_per_invocation, size.expected.duration_ms)
+        if size.expected
+        else (size.cost.per_invocation, size.duration_ms.mean)
+        for size in sizes
+        if objection(size, choice) is None and size.cost and size.duration_ms
+    }
+    unbeaten = [figures[memory_mb] for memory_mb in recommend(sizes, choice).pareto]
+    for own in figures.values():
+        beaten = any(other[0] <= own[0] and other[1] <= own[1] and other != own for other in unbeaten)
+        assert beaten != (own in unbeaten)
 
 
 @settings(max_examples=100)
@@ -581,6 +627,7 @@ def test_within_the_tolerance_a_pick_gives_up_no_more_than_that_and_wins_on_the_
         replace(size, duration_ms=replace(size.duration_ms, ci95=None)) if size.duration_ms else size for size in sizes
     ]
     plain = [replace(size, cost=replace(size.cost, ci95_per_million=None)) if size.cost else size for size in plain]
+    plain = [replace(size, expected=None) for size in plain]
     best, tolerant = recommend(plain, replace(choice, tolerance=0.0)), recommend(plain, choice)
     figures = {
         size.memory_mb: (size.cost.per_invocation, size.duration_ms.mean)
@@ -617,11 +664,16 @@ def profiles(currency: str) -> st.SearchStrategy[SizeProfile]:
         reason=optional_text,
         basis=st.sampled_from(BASES),
         invocations=st.builds(Counts, st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)),
-        duration_ms=st.none() | st.builds(Distribution, amounts, *[st.none() | amounts] * 4, ci95=intervals),
+        duration_ms=st.none()
+        | st.builds(
+            Distribution, amounts, *[st.none() | amounts] * 4, ci95=intervals, robust_stddev=st.none() | amounts
+        ),
         init_ms=st.none() | st.builds(InitTime, amounts, st.none() | amounts),
         max_memory_used_mb=st.none() | amounts,
         cost=st.none() | st.builds(Cost, amounts, amounts, intervals, st.just(currency)),
         expected=st.none() | st.builds(Expected, amounts, intervals, amounts, intervals),
+        outliers=st.none() | st.builds(Outliers, st.integers(0, 99), st.floats(0, 1)),
+        limit_odds=st.none() | st.floats(0, 1),
     )
 
 
@@ -639,6 +691,16 @@ invocations = st.builds(
     status=st.sampled_from(STATUSES),
     extra=st.dictionaries(some_text, some_text, max_size=2),
 )
+verdicts = st.none() | st.builds(
+    Verdict,
+    memory_sizes,
+    memory_sizes,
+    st.sampled_from(STRATEGIES),
+    st.sampled_from(VERDICT_KINDS),
+    numbers,
+    st.none() | st.tuples(numbers, numbers),
+    st.dictionaries(memory_sizes, st.integers(0, 10**6), max_size=2),
+)
 recommendations = st.builds(
     Recommendation,
     st.sampled_from(STRATEGIES),
@@ -648,7 +710,11 @@ recommendations = st.builds(
     optional_memory,
     optional_memory,
     st.lists(some_text, max_size=2).map(tuple),
-    st.none() | st.builds(Change, numbers, numbers),
+    st.none() | st.builds(Change, numbers, numbers, duration_verdict=verdicts, cost_verdict=verdicts),
+    verdicts,
+    st.lists(memory_sizes, max_size=3).map(tuple),
+    st.lists(some_text, max_size=2).map(tuple),
+    st.none() | st.integers(1, 900),
 )
 
 
@@ -663,7 +729,12 @@ def runs(draw: st.DrawFn) -> TuningRun:
         created_at=draw(st.datetimes()).isoformat() + "Z",
         source={**details, "kind": kind},
         function=FunctionFacts(
-            draw(optional_text), draw(optional_text), architecture, draw(optional_text), draw(optional_memory)
+            draw(optional_text),
+            draw(optional_text),
+            architecture,
+            draw(optional_text),
+            draw(optional_memory),
+            timeout_s=draw(st.none() | st.floats(0, 900)),
         ),
         pricing=PricesUsed(
             draw(some_text), architecture, currency, draw(optional_text), draw(amounts), draw(amounts), "list"

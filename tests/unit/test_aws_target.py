@@ -262,7 +262,7 @@ def test_a_function_says_what_there_is_to_know() -> None:
     assert (target.ephemeral_storage_mb, target.log_group, target.logs_json) == (1024, "/aws/lambda/orders", False)
     assert (target.reserved_concurrency, target.code_sha256) == (5, "YmVsaWV2YWJsZQ==")
     assert target.details == {"qualifier": None, "code_sha256": "YmVsaWV2YWJsZQ=="}
-    assert target.facts.runtime == "python3.13"
+    assert (target.facts.runtime, target.facts.timeout_s) == ("python3.13", 30)
     assert not target.warnings
 
 

@@ -1,7 +1,10 @@
 """What makes an answer doubtful is told, once for all sizes that share it, with what would cure it."""
 
+from dataclasses import replace
+
 from powertune.analysis.doubts import doubts
-from powertune.model.size_profile import Basis, Counts, Distribution, InitTime, SizeProfile
+from powertune.analysis.drift import Drift
+from powertune.model.size_profile import Basis, Counts, Distribution, Expected, InitTime, Outliers, SizeProfile
 
 
 def size(
@@ -92,3 +95,37 @@ def test_payloads_that_never_ran_at_a_size_are_told() -> None:
     (both,) = doubts(sizes, None, missing_payloads={128: ["d", "c"], 256: ["e", "a", "b\n"], 1024: ["z"]})
     assert both.message.startswith("128, 256 MB were measured without a run of 'a', 'b', 'c' and 2 more that counts")
     assert both.memory_mb is None
+
+
+def test_drift_is_told_with_its_direction_and_interval() -> None:
+    faster, slower = (
+        next(iter(doubts([size(128)], None, drift=Drift(sign * 0.08, (sign * 0.03, sign * 0.13))))) for sign in (-1, 1)
+    )
+    assert faster.code == slower.code == "drift"
+    assert faster.message.startswith("runs became 8 % faster from their first half")
+    assert faster.message.endswith("(95 % interval: 3 to 13 %)")
+    assert "8 % slower" in slower.message
+
+
+def test_outliers_are_told_with_their_share_of_the_cost() -> None:
+    (one,) = doubts([replace(size(128), outliers=Outliers(1, 0.12)), replace(size(256), outliers=Outliers(0, 0))], None)
+    assert (one.code, one.memory_mb) == ("outliers", 128)
+    assert one.message == "1 of 20 runs at 128 MB lies far from the usual duration, and makes 12 % of the cost there"
+    (both,) = doubts([replace(size(mb), outliers=Outliers(2, mb / 1000)) for mb in (128, 256)], None)
+    assert both.message.startswith("4 of 40 runs at 128, 256 MB lie far")
+    assert "make up to 26 % of the cost" in both.message
+    assert codes(replace(size(128), outliers=Outliers(1, 0.005))) == []
+
+
+def test_a_timeout_without_room_above_the_slowest_run_is_told_with_a_better_one() -> None:
+    slow = replace(size(512), duration_ms=Distribution(900.0, p95=2000.0, p99=2400.0))
+    (tight,) = doubts([slow], 512, timeout_s=3)
+    assert (tight.code, tight.memory_mb) == ("timeout-too-tight", 512)
+    assert "timeout of 3 s" in tight.message
+    assert tight.hint.startswith("set it to 4 s")
+    assert not list(doubts([slow], 512, timeout_s=4))
+    assert not list(doubts([slow], 256, timeout_s=3))
+
+
+def test_few_runs_at_a_size_are_no_doubt_where_all_sizes_together_speak_for_it() -> None:
+    assert codes(replace(size(128, warm=1), expected=Expected(100.0, (98.0, 102.0), 1e-6, None))) == []

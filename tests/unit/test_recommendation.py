@@ -461,3 +461,74 @@ def test_sizes_are_compared_by_what_all_of_them_together_say() -> None:
     )
     found = recommend(lucky, Choice(tolerance=0))
     assert (found.cost_memory_mb, found.speed_memory_mb) == (512, 2048)
+
+
+def test_a_pick_that_the_means_in_the_table_would_not_give_says_why() -> None:
+    # Means stray from what is expected by 1 %, -25 % and 2 %: the root of their mean square is 14 %.
+    lucky = (
+        expecting(row(512, 202.0, 2.0), 200.0, 1.9),
+        expecting(row(1024, 90.0, 1.8), 120.0, 2.2),
+        expecting(row(2048, 112.2, 4.0), 110.0, 3.9),
+    )
+    found = recommend(lucky, Choice("speed", tolerance=0))
+    assert found.memory_mb == 2048
+    assert found.reasons[-1] == (
+        "By its own runs alone 1024 MB would be the pick for speed; single sizes stray by 14 % from what all sizes"
+        " together say, which decides."
+    )
+    agreed = (expecting(row(512, 202.0, 2.0), 200.0, 1.9), expecting(row(1024, 90.0, 4.0), 92.0, 4.2))
+    assert len(recommend(agreed, Choice("speed", tolerance=0)).reasons) == 1
+
+
+def test_confidence_counts_the_runs_of_all_sizes_where_these_speak_together() -> None:
+    def fitted(memory_mb: int, mean_ms: float, usd: float, warm: int) -> SizeProfile:
+        expected = Expected(mean_ms, (mean_ms * 0.99, mean_ms * 1.01), usd / 1e6, (usd * 0.99e-6, usd * 1.01e-6))
+        return replace(row(memory_mb, mean_ms, usd, warm=warm), expected=expected)
+
+    assert recommend([fitted(512, 200.0, 2.0, 1), fitted(1024, 100.0, 4.0, 19)], Choice("cost")).confidence == "high"
+    assert recommend([fitted(512, 200.0, 2.0, 1), fitted(1024, 100.0, 4.0, 5)], Choice("cost")).confidence == "medium"
+
+
+# What else there is.
+
+
+def test_sizes_that_none_beats_are_named_with_what_they_cost_and_gain() -> None:
+    beaten = row(3008, 95.0, 6.0)
+    found = recommend((*THREE, beaten), Choice("balanced"))
+    assert found.pareto == (512, 1024, 2048)
+    assert found.alternatives == (
+        "512 MB: 4.8 % cheaper and 2 times slower",
+        "2048 MB: 90 % dearer and 10 % faster",
+    )
+
+
+def test_of_very_many_sizes_that_none_beats_only_the_picks_are_named() -> None:
+    many = [row(128 * step, 1000.0 / step, 1.0 + step / 10) for step in range(1, 20)]
+    found = recommend(many, Choice("balanced", tolerance=0))
+    assert len(found.pareto) == 19
+    picked = {found.cost_memory_mb, found.speed_memory_mb} - {found.memory_mb}
+    assert len(found.alternatives) == len(picked)
+
+
+@pytest.mark.parametrize(
+    ("odds", "words", "confidence"),
+    [(0.97, "97 %", "high"), (0.999, "over 99 %", "high"), (0.6, "60 %", "low"), (0.001, "under 1 %", "low")],
+)
+def test_a_limit_is_told_with_the_probability_that_it_is_kept(odds: float, words: str, confidence: str) -> None:
+    kept = replace(row(512, 200.0, 2.0, warm=50, half_ms=1.0), limit_odds=odds)
+    found = recommend((kept, row(1024, 100.0, 9.0, warm=50)), Choice("cost", max_duration_ms=300))
+    assert found.reasons[-1] == f"Its p95 keeps to 300 ms with a probability of {words} (50 runs)."
+    assert found.confidence == confidence
+
+
+def test_the_lead_over_the_next_best_is_judged() -> None:
+    def near(mean_ms: float) -> tuple[SizeProfile, ...]:
+        # The cheapest and the best balanced; twice as dear and hardly faster; and slowest of all.
+        return (
+            row(512, 100.0, 2.0, warm=20, half_ms=1.0, half_usd=0.02),
+            row(1024, mean_ms, 2.0 * mean_ms / 100, warm=20, half_ms=1.0, half_usd=0.02),
+        )
+
+    assert reasons(near(120.0), Choice("balanced")).endswith("Its lead over the next best, 1024 MB, is significant.")
+    assert reasons(near(100.1), Choice("balanced", tolerance=0.05)).endswith("It ties with the next best, 1024 MB.")
+    assert "is inconclusive: " in reasons(near(101.0), Choice("balanced"))

@@ -12,10 +12,10 @@ import pytest
 
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
-from powertune.model.recommendation import Change, Recommendation
+from powertune.model.recommendation import Change, Recommendation, Verdict
 from powertune.model.run_file import RunFileError, from_dict, to_dict
 from powertune.model.run_warning import RunWarning
-from powertune.model.size_profile import Cost, Counts, Distribution, InitTime, SizeProfile
+from powertune.model.size_profile import Cost, Counts, Distribution, Expected, InitTime, Outliers, SizeProfile
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 
 SCHEMA = json.loads(resources.files("powertune.model").joinpath("run-1.schema.json").read_text(encoding="utf-8"))
@@ -135,6 +135,8 @@ def test_the_keys_that_others_rely_on_are_there() -> None:
         "balanced": {"memory_mb": None},
         "reasons": ["a reason", "another"],
         "versus_current": {"duration_pct": -49.5, "cost_pct": 0.9},
+        "pareto": [],
+        "alternatives": [],
     }
     assert document["spent"] == {"invocations": 16, "usd": 0.0013}
     assert document["warnings"][0] == {
@@ -373,3 +375,68 @@ def test_a_file_from_before_the_choice_was_kept_is_read() -> None:
     document = to_dict(FULL)
     del document["choice"]
     assert from_dict(document) == replace(FULL, choice={})
+
+
+def test_what_statistics_say_beyond_means_is_saved_with_units_and_read_again() -> None:
+    verdict = Verdict(512, 1024, "cost", "inconclusive", -3.5, (-8.0, 1.0), {512: 12, 1024: 30})
+    size = replace(
+        FULL.sizes[1],
+        expected=Expected(98.5, (95.0, 102.0), 8.5e-7, (8.2e-7, 8.8e-7)),
+        outliers=Outliers(2, 0.25),
+        limit_odds=0.97,
+    )
+    run = replace(
+        FULL,
+        sizes=(size,),
+        function=replace(FULL.function, timeout_s=3),
+        recommendation=replace(
+            FULL.recommendation,
+            versus_current=Change(-49.5, 0.9, -2.0, duration_verdict=verdict),
+            verdict=verdict,
+            pareto=(512, 1024),
+            alternatives=("1024 MB: 5.0 % dearer and 40 % faster",),
+            timeout_s=2,
+        ),
+    )
+    document = json.loads(run.to_json())
+    (saved,) = document["sizes"]
+    assert saved["expected"] == {
+        "duration_ms": 98.5,
+        "ci95_duration_ms": [95.0, 102.0],
+        "usd_per_invocation": 8.5e-7,
+        "ci95_usd_per_invocation": [8.2e-7, 8.8e-7],
+        "usd_per_million": pytest.approx(0.85),
+        "ci95_usd_per_million": pytest.approx([0.82, 0.88]),
+    }
+    assert (saved["outliers"], saved["limit_odds"]) == ({"count": 2, "cost_share": 0.25}, 0.97)
+    assert document["function"]["timeout_s"] == 3
+    assert document["recommendation"]["verdict"] == {
+        "memory_mb": 512,
+        "other_memory_mb": 1024,
+        "axis": "cost",
+        "kind": "inconclusive",
+        "difference_pct": -3.5,
+        "ci95_pct": [-8.0, 1.0],
+        "more_invocations": {"512": 12, "1024": 30},
+    }
+    # $0.0013 of measuring, $2 a month of 730 hours.
+    assert document["spent"]["payback_days"] == pytest.approx(0.0013 / 2 * 730 / 24)
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    assert from_dict(document) == run
+
+
+@pytest.mark.parametrize("key", ["64", "20480", "1e3", "many", "9" * 5000])
+def test_more_invocations_of_what_is_no_memory_size_are_refused(key: str) -> None:
+    verdict = Verdict(512, 1024, "cost", "inconclusive", -3.5)
+    document = json.loads(replace(FULL, recommendation=replace(FULL.recommendation, verdict=verdict)).to_json())
+    document["recommendation"]["verdict"]["more_invocations"] = {key: 1}
+    with pytest.raises(RunFileError, match="more_invocations"):
+        from_dict(document)
+
+
+@pytest.mark.parametrize("per_month", [None, 0.0, 2.0])
+def test_what_saves_nothing_pays_nothing_back(per_month: float | None) -> None:
+    change = Change(-10.0, 0.0, per_month)
+    assert replace(FULL, recommendation=replace(FULL.recommendation, versus_current=change)).payback_days is None
+    saving = replace(FULL.recommendation, versus_current=Change(-10.0, 0.0, -2.0))
+    assert replace(FULL, recommendation=saving, spent=Spent()).payback_days is None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from powertune.analysis.intervals import t95
@@ -584,3 +585,38 @@ def test_what_a_summary_says_was_billed_counts_where_it_only_rounds_up(
 ) -> None:
     size = profile(aggregates=(Aggregate(1024, 10.25, count=8, billed_ms=billed_ms),))
     assert cost_of(size).usd_per_invocation == pytest.approx(usd_at_1_gb(expected_ms))
+
+
+# How often intervals hold the mean.
+
+
+@pytest.mark.parametrize(("spread", "counts"), [(0.08, (2, 5, 10, 40)), (0.6, (10, 40))])
+def test_intervals_hold_the_mean_about_as_often_as_they_say(spread: float, counts: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(2)
+    for count in counts:
+        samples = np.exp(spread * rng.standard_normal((1500, count)) - spread**2 / 2)
+        ends = [summarise(sample.tolist()).ci95 or (0.0, 0.0) for sample in samples]
+        covered = sum(low <= 1 <= high for low, high in ends) / len(ends)
+        assert 0.925 <= covered <= 0.975, count  # 93 to 97 %, and a standard error of the simulation
+
+
+def test_the_interval_of_a_skewed_sample_reaches_further_to_the_side_of_its_tail() -> None:
+    low, high = summarise([100.0] * 12 + [400.0]).ci95 or (0.0, 0.0)
+    mean = (12 * 100 + 400) / 13
+    assert high - mean > 2 * (mean - low)
+    mirrored = summarise([400.0] * 12 + [100.0]).ci95 or (0.0, 0.0)
+    assert (500 - mirrored[1], 500 - mirrored[0]) == pytest.approx((low, high))
+
+
+def test_a_small_sample_is_not_asked_for_its_skewness() -> None:
+    low, high = summarise([100.0] * 8 + [400.0]).ci95 or (0.0, 0.0)
+    assert (low + high) / 2 == pytest.approx((8 * 100 + 400) / 9)
+
+
+def test_outliers_and_the_odds_of_a_limit_are_in_the_profile() -> None:
+    runs = [Invocation(1024, value) for value in [100.0] * 19 + [900.0]]
+    profile = profile_size(1024, runs, rates=RATES, limit_ms=500)
+    assert profile.outliers is not None
+    assert profile.outliers.count == 1
+    assert profile.limit_odds is not None
+    assert profile_size(1024, runs, rates=RATES).limit_odds is None
