@@ -116,12 +116,15 @@ def _difference_interval(chosen: Candidate, current: Candidate, difference: floa
 
     None for sizes that were not measured, which share their samples, and for a size against itself.
     """
-    intervals = [option.cost.ci95_per_month for option in (chosen, current) if option.profile.basis == "measured"]
-    halves = [(interval[1] - interval[0]) / 2 for interval in intervals if interval]
-    if len(halves) < 2 or chosen is current:  # noqa: PLR2004 - both of them
+    if chosen is current or not all(option.profile.basis == "measured" for option in (chosen, current)):
         return None
-    half = math.hypot(*halves)
-    return difference - half, difference + half
+    after, before = chosen.cost.ci95_per_month, current.cost.ci95_per_month
+    if after is None or before is None:
+        return None
+    (low_after, high_after), (low_before, high_before) = (
+        (end - (option.cost.per_month or 0.0) for end in ends) for option, ends in ((chosen, after), (current, before))
+    )
+    return difference - math.hypot(low_after, high_before), difference + math.hypot(high_after, low_before)
 
 
 def _difference_pct(value: float, reference: float) -> float:
