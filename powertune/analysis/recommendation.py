@@ -121,9 +121,8 @@ def _difference_interval(chosen: Candidate, current: Candidate, difference: floa
     after, before = chosen.cost.ci95_per_month, current.cost.ci95_per_month
     if after is None or before is None:
         return None
-    (low_after, high_after), (low_before, high_before) = (
-        (end - (option.cost.per_month or 0.0) for end in ends) for option, ends in ((chosen, after), (current, before))
-    )
+    low_after, high_after = (end - (chosen.cost.per_month or 0.0) for end in after)
+    low_before, high_before = (end - (current.cost.per_month or 0.0) for end in before)
     return difference - math.hypot(low_after, high_before), difference + math.hypot(high_after, low_before)
 
 
