@@ -146,9 +146,9 @@ def _why_not_plain(known: Sequence[Candidate], choice: Choice, plain_mb: int | N
     """Return why the pick is not the one that the means in the table would give."""
     strays = [option.duration.mean / option.judged_ms - 1 for option in known if option.profile.expected]
     typical = math.sqrt(math.fsum(stray**2 for stray in strays) / max(1, len(strays)))
-    words = {"cost": "for cost", "speed": "for speed", "balanced": "balanced"}
+    words = {"cost": "for cost", "speed": "for speed", "balanced": "to balance both"}
     return (
-        f"By its own runs alone {plain_mb} MB would be the pick {words[choice.strategy]}; single sizes stray by"
+        f"By the means in the table {plain_mb} MB would be the pick {words[choice.strategy]}, but they stray by"
         f" {_percent(typical)} from what all sizes together say, which decides."
     )
 

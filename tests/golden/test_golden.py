@@ -30,7 +30,19 @@ STYLES = {
 }
 
 
-class ScaledSource:
+class Written:
+    """A source whose runs are written down, so that there is nothing to prepare."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+class ScaledSource(Written):
     """A dry run whose calls are written down: 90 ms of CPU, 20 ms of waiting, no room at 128 MB."""
 
     sizes = (128, 256, 512, 1024, 1769, 3008)
@@ -43,14 +55,6 @@ class ScaledSource:
         function=FunctionFacts(name="shop.orders:handler", runtime="python3.13"),
     )
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         for size, count in plan.items():
             if size == 128:
@@ -61,7 +65,7 @@ class ScaledSource:
             yield Invocation(size, scaled_ms[0] * 1.2, init_ms=212.5, cold=True, max_memory_used_mb=190)
 
 
-class LiveSource:
+class LiveSource(Written):
     """A function on AWS that waits 20 ms and computes for 90, invoked with a mix of two payloads on unlike hosts.
 
     It does not fit into 128 MB, its partner failed once at 512 MB, and the account stops at 3,008 MB.
@@ -77,14 +81,6 @@ class LiveSource:
         unavailable={4096: "this account offers at most 3,008 MB"},
         payload_weights={"usual": 0.75, "large": 0.25},
     )
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         for size, count in plan.items():
@@ -112,7 +108,7 @@ class LiveSource:
                 )  # fmt: skip
 
 
-class NoisySource:
+class NoisySource(Written):
     """A function on AWS that computes 400 ms, of which the runs scatter by 8 %, one in 40 is stuck, and caches warm."""
 
     sizes = (512, 1024, 1769, 2048)
@@ -121,14 +117,6 @@ class NoisySource:
         default_samples=12,
         function=FunctionFacts("thumbnails", "nodejs22.x", "x86_64", "us-east-1", 512, timeout_s=1),
     )
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         chance = Random(5)  # noqa: S311 - noise, and the same each time

@@ -473,7 +473,7 @@ def test_a_pick_that_the_means_in_the_table_would_not_give_says_why() -> None:
     found = recommend(lucky, Choice("speed", tolerance=0))
     assert found.memory_mb == 2048
     assert found.reasons[-1] == (
-        "By its own runs alone 1024 MB would be the pick for speed; single sizes stray by 14 % from what all sizes"
+        "By the means in the table 1024 MB would be the pick for speed, but they stray by 14 % from what all sizes"
         " together say, which decides."
     )
     agreed = (expecting(row(512, 202.0, 2.0), 200.0, 1.9), expecting(row(1024, 90.0, 4.0), 92.0, 4.2))
