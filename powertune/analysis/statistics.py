@@ -15,7 +15,7 @@ from powertune.model.invocation import Aggregate, Invocation, Status
 from powertune.model.size_profile import Basis, Cost, Counts, Distribution, InitTime, SizeProfile
 
 _PER_MILLION = 1_000_000
-_MEAN_ROUNDING_MS = 0.5
+MEAN_ROUNDING_MS = 0.5
 """What rounding up to 1 ms adds to a mean on average, where only the mean was recorded."""
 
 
@@ -115,7 +115,7 @@ def profile_size(
         duration_ms=duration,
         init_ms=init,
         max_memory_used_mb=max_memory_used_mb,
-        cost=expected_cost(memory_mb, _mean_billed_ms(strata, counted_aggregates), duration, init, rates),
+        cost=expected_cost(memory_mb, mean_billed_ms(strata, counted_aggregates), duration, init, rates),
         outliers=None if counted_aggregates else find_outliers(counted),
         limit_odds=None if limit_ms is None or counted_aggregates else _odds(strata, limit_ms),
     )
@@ -229,7 +229,8 @@ def _as_distribution(aggregate: Aggregate) -> Distribution:
     )
 
 
-def _mean_billed_ms(strata: Sequence[Stratum], aggregates: Sequence[Aggregate]) -> float:
+def mean_billed_ms(strata: Sequence[Stratum], aggregates: Sequence[Aggregate] = ()) -> float:
+    """Return the mean of the milliseconds billed for the handler alone under today's rules."""
     billed: list[tuple[float, float]] = []
     for stratum in strata:
         weight = stratum.share * _kept_count(strata) / len(stratum.kept)
@@ -256,7 +257,7 @@ def _mean_handler_billed_ms(aggregate: Aggregate) -> float:
     if logged is not None and 0 <= logged - aggregate.mean_ms < 1.02:  # noqa: PLR2004 - as in _handler_billed_ms
         return logged
     many = aggregate.count > 1
-    rounding_ms = _MEAN_ROUNDING_MS if many else billed_duration_ms(aggregate.mean_ms) - aggregate.mean_ms
+    rounding_ms = MEAN_ROUNDING_MS if many else billed_duration_ms(aggregate.mean_ms) - aggregate.mean_ms
     return max(1.0, aggregate.mean_ms + rounding_ms)
 
 
@@ -268,7 +269,7 @@ def profile_prediction(
     Init hardly depends on memory, as it runs unthrottled (third-party measurements, 2022), and is not scaled.
     """
     duration = Distribution(duration_ms)
-    billed_ms = max(1.0, duration_ms + _MEAN_ROUNDING_MS)
+    billed_ms = max(1.0, duration_ms + MEAN_ROUNDING_MS)
     return SizeProfile(
         memory_mb=memory_mb,
         basis=basis,

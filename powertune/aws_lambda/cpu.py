@@ -10,7 +10,7 @@ several threads and waiting follow the same kernel rules but have not been check
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MB_PER_VCPU = 1769
 PERIOD_MS = 20.0
@@ -23,6 +23,7 @@ RUNTIME_OVERHEAD_MS = 1.3
 
 _EXACT_CPU_MS = 1000.0
 _EPSILON_MS = 1e-9
+_HAIR_MS = 1e-6
 
 # Largest memory size in MB with that many vCPUs visible; measured by third parties since December 2020.
 _VISIBLE_VCPUS = ((3008, 2), (5307, 3), (7076, 4), (8845, 5))
@@ -33,7 +34,7 @@ def visible_vcpus(memory_mb: int) -> int:
     return next((vcpus for largest_mb, vcpus in _VISIBLE_VCPUS if memory_mb <= largest_mb), 6)
 
 
-def vcpu_share(memory_mb: int) -> float:
+def vcpu_share(memory_mb: float) -> float:
     """Return the vCPU-seconds a function of `memory_mb` may use per second."""
     return memory_mb / MB_PER_VCPU
 
@@ -73,6 +74,31 @@ def shortest_wall_time_ms(cpu_ms: float, memory_mb: int, *, threads: int = 1) ->
     running_threads = max(1, min(threads, visible_vcpus(memory_mb)))
     share = min(vcpu_share(memory_mb), running_threads)
     return max(cpu_ms / running_threads, (cpu_ms - running_threads * TICK_MS) / share - PERIOD_MS)
+
+
+def longest_cpu_time_ms(wall_ms: float, memory_mb: int) -> float:
+    """Return the most CPU time in ms that a single thread can have used within `wall_ms` of wall time.
+
+    The inverse of `shortest_wall_time_ms`.
+    """
+    return min(wall_ms, (wall_ms + PERIOD_MS) * vcpu_share(memory_mb) + TICK_MS)
+
+
+def wall_times_ms(cpu_times_ms: Sequence[float], memory_mb: float) -> list[float]:
+    """Return the wall time in ms of each of several single-threaded computations, in ascending order of CPU time in ms.
+
+    As `wall_time_ms` of each, at the price of the longest: a shorter one is its beginning.
+    """
+    if vcpu_share(memory_mb) >= 1:
+        return list(cpu_times_ms)
+    bandwidth = _Bandwidth(PERIOD_MS * vcpu_share(memory_mb), 1, 0.0)
+    reached_ms, found = 0.0, []
+    for cpu_ms in cpu_times_ms:
+        # A hair less, so that none ends right at a tick: the next one would go on as if that tick had not been.
+        bandwidth.compute(cpu_ms - _HAIR_MS - reached_ms)
+        reached_ms = cpu_ms - _HAIR_MS
+        found.append(bandwidth.now_ms + _HAIR_MS)
+    return found
 
 
 class _Bandwidth:
