@@ -125,8 +125,10 @@ def saving(run: TuningRun) -> str | None:
 
 
 def _payback(run: TuningRun) -> str:
-    """Return when the recommendation has earned what measuring cost, where it cost anything."""
-    if not run.spent.amount:
+    """Return when the recommendation has earned what measuring cost, where it cost anything and the runs can tell."""
+    change = run.recommendation.versus_current
+    interval = change and change.ci95_per_month
+    if not run.spent.amount or (interval and interval[0] <= 0 <= interval[1]):
         return ""
     amount, days = text.money(run.spent.amount, run.pricing.currency), run.payback_days
     if days is None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
 from powertune.model.run_file import from_dict
 from powertune.model.source import SourceFacts
+from powertune.model.tuning_run import Spent
 from powertune.report import Style, render, words
 
 SCHEMA = json.loads(resources.files("powertune.model").joinpath("run-1.schema.json").read_text(encoding="utf-8"))
@@ -177,6 +179,33 @@ def test_a_dearer_recommendation_says_what_it_costs_more() -> None:
     run = estimate({512: [400.2], 1024: [250.2]}, invocations_per_month=1_000_000, strategy="speed")
     # 0.251 against 0.2005 GB-s: 0.0505 x 16.6667.
     assert words.saving(run) == "At 1,000,000 invocations a month it costs $0.84 a month more and is 37 % faster."
+
+
+CHEAPER = {512: SAMPLES[512], 1024: [152.2, 150.2, 151.2, 153.2]}  # 0.2055 against 0.1522 GB-s: $0.89 per million
+
+
+@pytest.mark.parametrize(
+    ("invocations", "when"),
+    [
+        (1_000_000_000, "within the hour"),
+        (100_000, "in 8 hours"),
+        (2_000, "in 17 days"),
+        (5, "in over a year"),
+    ],
+)
+def test_a_saving_says_when_it_has_earned_what_measuring_cost(invocations: int, when: str) -> None:
+    run = replace(estimate(CHEAPER, invocations_per_month=invocations), spent=Spent(10, 0.001))
+    assert (words.saving(run) or "").endswith(f"; the $0.0010 that measuring cost is earned back {when}.")
+
+
+def test_what_is_never_earned_back_or_may_be_chance_is_not_promised() -> None:
+    by_chance = replace(estimate(invocations_per_month=1000), spent=Spent(10, 0.001))
+    said = words.saving(by_chance)
+    assert said is not None
+    assert "measuring" not in said
+    never = estimate({512: [400.2], 1024: [250.2]}, invocations_per_month=1000, strategy="speed")
+    said = words.saving(replace(never, spent=Spent(10, 0.001)))
+    assert (said or "").endswith("; the $0.0010 that measuring cost is never earned back.")
 
 
 def test_where_nothing_changes_nothing_is_claimed() -> None:
