@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from powertune import __version__
+from powertune.analysis.beliefs import Bill, evidence_of_profiles
 from powertune.analysis.doubts import doubts
 from powertune.analysis.drift import find_drift
-from powertune.analysis.duration_model import predict_duration_ms
+from powertune.analysis.duration_model import Prediction, predict
 from powertune.analysis.recommendation import Choice, objection, recommend
+from powertune.analysis.search import SEARCHES, Search, SearchName, hopeless_sizes, new_search
 from powertune.analysis.statistics import missing_payloads, profile_prediction, profile_size
 from powertune.aws_lambda.bill import break_even_utilization
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
@@ -33,7 +35,7 @@ from powertune.model.invocation import Aggregate, Invocation
 from powertune.model.recommendation import Strategy
 from powertune.model.run_file import RunFileError, from_dict
 from powertune.model.run_warning import RunWarning
-from powertune.model.size_profile import SizeProfile
+from powertune.model.size_profile import Basis, Distribution, Expected, SizeProfile
 from powertune.model.source import Source, SourceFacts
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 from powertune.progress import NoProgress, Progress
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "us-east-1"
 _FEWEST_TO_PREDICT = 2
+_FINEST = 0.001
+"""The narrowest precision that can be asked for: hosts differ by more than that from day to day."""
 _ARITHMETIC = Context(prec=28, traps=[DivisionByZero, InvalidOperation, Overflow])
 # What says how the function is called in production: the runs that measure it are synchronous, warm or paid in full.
 _OF_PRODUCTION = (
@@ -98,16 +102,26 @@ class Options(TypedDict, total=False):
 
 
 def tune(
-    source: Source, *, sizes: Iterable[int] | None = None, samples: int | None = None, **options: Unpack[Options]
+    source: Source,
+    *,
+    sizes: Iterable[int] | None = None,
+    search: SearchName = "adaptive",
+    samples: int | None = None,
+    precision: float | None = None,
+    seed: int | None = None,
+    **options: Unpack[Options],
 ) -> TuningRun:
     """Measure memory sizes with `source` and recommend one.
 
-    `sizes` are in MB; without them, all that the source offers. `samples` is the number of warm runs per size; without
-    it the source decides. Sizes that the source cannot measure are read off between and beyond those it can, and
-    marked so. Raises PowertuneError for options that make no sense and for what stops the source.
+    `sizes` are in MB; without them, all that the source offers. `search` decides which of them are measured and how
+    often: `adaptive` and `frugal` go where the next run tells most, `full` measures each `samples` times; a source
+    whose runs cost nothing is always measured in full. `samples` is the most warm runs per size for the first two;
+    without it the search or the source decides. With `precision`, runs go on until the 95 % interval of the mean at the
+    size to be taken (at every size, with `full`) is no wider than that share of the mean on either side. The same
+    `seed` (0 if None) and runs give the same answer. Sizes that were not measured are read off between and beyond those
+    that were, and marked so. Raises PowertuneError for options that make no sense and for what stops the source.
     """
-    if samples is not None and samples < 1:
-        raise UsageError(f"{samples} is no number of samples", hint="give 1 or more")
+    _check_search(search, samples, precision)
     _check_names(options)
     refreshed = refreshed_prices()  # before a handler can change where they are
     with source:
@@ -121,28 +135,47 @@ def tune(
         offered = set(source.sizes)
         usual = {*offered, *(DEFAULT_SIZES_MB if facts.duration_at_ms else ())}
         asked = sorted({checked_size(size) for size in (*(usual if sizes is None else sizes), *current)})
-        measured = [size for size in asked if size in offered]
-        if len(measured) < len(asked) and not facts.billed:
-            measured = sorted(offered)  # where sizes have to be predicted, all there are help, if they cost nothing
-        plan = dict.fromkeys(measured, samples or facts.default_samples)
-        invocations = tuple(source.measure(plan))
+        offered_mb = [size for size in asked if size in offered]
+        if len(offered_mb) < len(asked) and not facts.billed:
+            offered_mb = sorted(offered)  # where sizes have to be predicted, all there are help, if they cost nothing
+        decides = new_search(
+            search if facts.billed else "full",
+            offered_mb,
+            _bills(offered_mb, rates),
+            choice,
+            samples=samples,
+            usual_samples=facts.default_samples,
+            payload_weights=facts.payload_weights,
+            cold_start_rate=rates.cold_start_rate,
+            precision=precision,
+            trim=options.get("trim", 0.0),
+            seed=seed or 0,
+        )
+        runs = _measured(source, decides)
         facts = _facts(source)
+        invocations = _with_environments(tuple(run for found in runs.values() for run in found), facts)
+        expected = decides.expected(runs)
+        measured = [size for size in offered_mb if size in runs or size in facts.unavailable or not expected]
         if facts.invocations_per_month and rates.invocations_per_month is None:  # a recording that tells it only now
             rates = replace(rates, invocations_per_month=Decimal(str(facts.invocations_per_month)))
-        invocations = _with_environments(invocations, facts)
     doubtful = any(warning.code in ("poor-anchor", "stretched-anchor") for warning in facts.warnings)
     choice = replace(choice, calibrated=facts.calibrated and not doubtful)
     trim, limit_ms = options.get("trim", 0.0), choice.max_duration_ms
     profiles = _profiles(measured, invocations, facts, rates, trim=trim, limit_ms=limit_ms)
+    profiles = {size: replace(profile, expected=expected.get(size)) for size, profile in profiles.items()}
     profiles |= {
-        size: _predicted(size, profiles, rates, facts.duration_at_ms) for size in asked if size not in profiles
+        size: SizeProfile(size, "unavailable", reason, "extrapolated")
+        for size, reason in hopeless_sizes(asked, runs).items()
+        if size not in profiles
     }
+    unknown = [size for size in asked if size not in profiles]
+    profiles |= _predicted(unknown, profiles, rates, facts.duration_at_ms, expected)
     shown = [_with_objection(profiles[size], choice) for size in asked]
     recommendation = recommend(shown, choice)
     return TuningRun(
         tool_version=__version__,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        source={"kind": facts.kind, "calibrated": facts.calibrated, **facts.details},
+        source=_source_told(facts, decides, search),
         function=function,
         pricing=_prices_used(rates),
         sizes=tuple(shown),
@@ -286,6 +319,38 @@ def insights_runs(
     return [tune(source, sizes=asked, **options) for source in sources]
 
 
+def _check_search(search: str, samples: int | None, precision: float | None) -> None:
+    """Raise UsageError for a search that does not exist, or numbers that make no sense."""
+    if search not in SEARCHES:
+        near = nearest(search, SEARCHES) or f"choose from {', '.join(SEARCHES)}"
+        raise UsageError(f"there is no search {printable(search, limit=40)!r}", hint=near)
+    if samples is not None and samples < 1:
+        raise UsageError(f"{samples} is no number of samples", hint="give 1 or more")
+    if precision is not None and not _FINEST <= precision < 1:
+        raise UsageError(f"a precision of {precision} is none", hint=f"0.02 is 2 %; give {_FINEST} or more, below 1")
+
+
+def _bills(sizes_mb: Iterable[int], rates: Rates) -> dict[int, Bill]:
+    return {size: Bill(float(rates.per_ms(size)), float(rates.per_invocation(size))) for size in sizes_mb}
+
+
+def _measured(source: Source, search: Search) -> dict[int, list[Invocation]]:
+    """Measure what the search asks for until it stops; return the runs by memory size in MB."""
+    runs: dict[int, list[Invocation]] = defaultdict(list)
+    while plan := search.next(runs):
+        for run in source.measure(plan):
+            runs[run.memory_mb].append(run)
+    return dict(runs)
+
+
+def _source_told(facts: SourceFacts, search: Search, name: str) -> dict[str, object]:
+    """Return what the run file says of the source, and of how sizes were chosen for measuring if that was a choice."""
+    told: dict[str, object] = {"kind": facts.kind, "calibrated": facts.calibrated}
+    if facts.billed:
+        told["search"] = {"name": name, "stopped": search.why}
+    return {**told, **facts.details}
+
+
 def load(path: str | Path) -> TuningRun:
     """Return the saved run at `path`. Raises BadInputError."""
     shown = printable(path)
@@ -415,7 +480,7 @@ def _choice(facts: SourceFacts, options: Options, current_memory_mb: int | None)
         max_duration_ms=options.get("max_duration_ms"),
         max_cost_per_million=options.get("max_cost_per_million"),
         current_memory_mb=current_memory_mb,
-        allow_unmeasured=facts.kind != "aws",
+        allow_unmeasured=not facts.billed,
         calibrated=facts.calibrated,
     )
 
@@ -503,26 +568,40 @@ def _with_environments(invocations: tuple[Invocation, ...], facts: SourceFacts) 
 
 
 def _predicted(
-    memory_mb: int, profiles: Mapping[int, SizeProfile], rates: Rates, by_cpu_law: Callable[[int], float] | None = None
-) -> SizeProfile:
-    """Return the profile of a size that was never measured, or why there can be none.
+    sizes_mb: Sequence[int],
+    profiles: Mapping[int, SizeProfile],
+    rates: Rates,
+    by_cpu_law: Callable[[int], float] | None,
+    expected: Mapping[int, Expected],
+) -> dict[int, SizeProfile]:
+    """Return the profiles of sizes that were never measured, or why there can be none.
 
-    `by_cpu_law` gives durations in ms, where CPU time was recorded: then one measured size is enough.
+    `by_cpu_law` gives durations in ms, where CPU time was recorded: then one measured size is enough. `expected` is
+    what the search makes of sizes.
     """
     known = {size: profile for size, profile in profiles.items() if profile.status == "ok" and profile.duration_ms}
     if len(known) < (1 if by_cpu_law else _FEWEST_TO_PREDICT):
         reason = "never recorded, and one recorded size tells nothing about others"
-        return SizeProfile(memory_mb, "unavailable", reason, "extrapolated")
-    nearest = known[min(known, key=lambda size: (abs(size - memory_mb), size))]
-    used_mb = nearest.max_memory_used_mb
-    if used_mb is not None and used_mb > memory_mb:
-        reason = f"never recorded, and {nearest.memory_mb} MB used {used_mb:.0f} MB"
-        return SizeProfile(memory_mb, "unavailable", reason, "extrapolated", max_memory_used_mb=used_mb)
-    if by_cpu_law:
-        return profile_prediction(memory_mb, by_cpu_law(memory_mb), "scaled", nearest, rates=rates)
-    means_ms = {size: profile.duration_ms.mean for size, profile in known.items() if profile.duration_ms}
-    duration_ms, basis = predict_duration_ms(means_ms, memory_mb)
-    return profile_prediction(memory_mb, duration_ms, basis, nearest, rates=rates)
+        return {size: SizeProfile(size, "unavailable", reason, "extrapolated") for size in sizes_mb}
+    modelled: Mapping[int, Expected | Prediction] = expected
+    if not by_cpu_law and not expected:
+        modelled = predict(evidence_of_profiles(known.values()), sizes_mb)
+    found = {}
+    for size in sizes_mb:
+        nearest = known[min(known, key=lambda other: (abs(other - size), other))]
+        used_mb = nearest.max_memory_used_mb
+        if used_mb is not None and used_mb > size:
+            reason = f"never recorded, and {nearest.memory_mb} MB used {used_mb:.0f} MB"
+            found[size] = SizeProfile(size, "unavailable", reason, "extrapolated", max_memory_used_mb=used_mb)
+            continue
+        basis: Basis = "scaled"
+        if by_cpu_law:
+            duration = Distribution(by_cpu_law(size))
+        else:
+            duration = Distribution(modelled[size].duration_ms, ci95=modelled[size].duration_ci95_ms)
+            basis = "interpolated" if min(known) < size < max(known) else "extrapolated"
+        found[size] = profile_prediction(size, duration, basis, nearest, rates=rates)
+    return found
 
 
 def _prices_used(rates: Rates) -> PricesUsed:

@@ -1,7 +1,7 @@
 """What the duration model makes of runs on the three axes: which size would be taken, and where a run is worth it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from powertune.analysis.duration_model import Evidence
 from powertune.analysis.recommendation import Choice
 from powertune.analysis.strata import Stratum
-from powertune.model.size_profile import Expected
+from powertune.model.size_profile import Expected, SizeProfile
 
 if TYPE_CHECKING:
     from powertune.analysis.duration_model import Array
@@ -28,7 +28,7 @@ _SPREAD, _SPREAD_RUNS, _OWN_SPREAD_RUNS = 0.08, 2.0, 4.0
 the spread of all sizes counts at each. Recorded functions: 1 to 60 %, half of them below 8 %."""
 _OVER_LIMIT = 10.0
 """By how many times its excess a size that breaks a limit counts as worse, so that the search looks elsewhere."""
-_P95_DEVIATIONS = 1.645
+_P95_DEVIATIONS, _P95_TWO_SIDED = 1.645, 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,24 @@ def evidence_of(known: Mapping[int, Sequence[Stratum]]) -> list[Evidence]:
         errors = math.fsum((stratum.share * stratum.mean_ms) ** 2 / len(stratum.runs) for stratum in strata)
         relative = errors / mean_ms**2 if mean_ms else 1.0
         found.append(Evidence(size, mean_ms, variance * relative))
+    return found
+
+
+def evidence_of_profiles(profiles: Iterable[SizeProfile]) -> list[Evidence]:
+    """Return what the figures of measured sizes tell the duration model, where runs are not at hand.
+
+    How far off a mean is comes from its interval; where it has none, from its runs at the usual spread.
+    """
+    found = []
+    for profile in profiles:
+        duration = profile.duration_ms
+        if duration is None:
+            continue
+        runs = profile.invocations.warm or profile.invocations.cold
+        error = _SPREAD / math.sqrt(max(1, runs))
+        if duration.ci95 and duration.mean:
+            error = (duration.ci95[1] - duration.ci95[0]) / 2 / _P95_TWO_SIDED / duration.mean
+        found.append(Evidence(profile.memory_mb, duration.mean, error**2))
     return found
 
 

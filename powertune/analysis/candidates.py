@@ -30,7 +30,7 @@ class Choice:
     max_cost_per_million: float | None = None
     current_memory_mb: int | None = None
     allow_unmeasured: bool = True
-    """False where a size has to be measured before it is recommended for speed or balanced: live tuning."""
+    """False where a size has to be measured before it is recommended: where it can be, as in live tuning."""
     calibrated: bool = True
 
     def __post_init__(self) -> None:

@@ -25,7 +25,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from powertune.aws_lambda.cpu import MB_PER_VCPU, PERIOD_MS, TICK_MS, longest_cpu_time_ms, wall_times_ms
-from powertune.model.size_profile import Basis
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,9 +78,9 @@ class Evidence:
 class Prediction:
     """A duration that was never measured."""
 
-    mean_ms: float
-    ci95_ms: tuple[float, float]
-    basis: Basis
+    duration_ms: float
+    """The mean."""
+    duration_ci95_ms: tuple[float, float]
 
 
 class DurationModel:
@@ -191,9 +190,8 @@ def predict(evidence: Sequence[Evidence], sizes_mb: Sequence[int], *, seed: int 
     found = {}
     for size in sizes_mb:
         place = model.sizes_mb.index(size)
-        basis: Basis = "interpolated" if min(measured) < size < max(measured) else "extrapolated"
         interval = float(low[place]), float(high[place])
-        found[size] = Prediction(float(curves[:, place].mean()), interval, basis)
+        found[size] = Prediction(float(curves[:, place].mean()), interval)
     return found
 
 

@@ -39,7 +39,7 @@ def pick_size(options: Sequence[Candidate], strategy: Strategy, choice: Choice) 
     As good is what lies within the tolerance, or what the runs cannot tell from the best although they are many enough
     to show that it is no more than twice the tolerance off. None where no size may be picked.
     """
-    if strategy != "cost" and not choice.allow_unmeasured:
+    if not choice.allow_unmeasured:
         options = [option for option in options if option.profile.basis == "measured"]
     if not options:
         return None

@@ -19,7 +19,7 @@ from powertune.analysis.statistics import MEAN_ROUNDING_MS, mean_billed_ms
 from powertune.analysis.strata import Stratum, stratify
 from powertune.aws_lambda.cpu import MB_PER_VCPU
 from powertune.aws_lambda.memory import MEMORY_HEADROOM
-from powertune.model.invocation import Invocation
+from powertune.model.invocation import Invocation, Status
 from powertune.model.recommendation import Strategy
 from powertune.model.size_profile import Expected
 
@@ -44,6 +44,7 @@ _FEWEST_RUNS_OF_PICK = 2
 _MOST_RUNS = 40
 _MOST_ROUNDS = 10
 """Of runs: in all, and of rounds at one size, where the user does not say."""
+_OUT_OF: Mapping[Status, str] = {"out-of-memory": "memory", "timed-out": "time"}
 _MOST_RUNS_FOR_PRECISION = 1000
 """At one size: 1000 runs tell a mean to 3 % even where runs spread by half of it."""
 _GROWTH = 4.0
@@ -206,7 +207,7 @@ class AdaptiveSearch:
             self._bills,
             self._choice,
             measured=[item.memory_mb for item in evidence if item.memory_mb not in hopeless],
-            hopeless=hopeless,
+            hopeless=hopeless.keys(),
             weights={**_WEIGHTS[self._name], self._choice.strategy: 1.0},
             spread=pooled_spread(known),
         )
@@ -305,20 +306,25 @@ def _counted(runs: Sequence[Invocation]) -> Sequence[Invocation]:
     return [run for run in succeeded if not run.cold] or succeeded
 
 
-def hopeless_sizes(sizes_mb: Sequence[int], runs: Mapping[int, Sequence[Invocation]]) -> set[int]:
-    """Return the sizes that cannot be recommended, measured or not, by what failed and by memory used.
+def hopeless_sizes(sizes_mb: Sequence[int], runs: Mapping[int, Sequence[Invocation]]) -> dict[int, str]:
+    """Return the sizes that cannot be recommended, measured or not, each with the reason.
 
     Where a function ran out of memory or of time it would do so at any smaller size, too; where it failed otherwise,
-    only that size is out. A size has to keep some memory free over what was used at it or at the next larger one.
+    only that size is out. A size has to keep some memory free over what was used at it, and a smaller one that never
+    ran needs at least what was used at a larger one.
     """
-    hopeless = set()
-    for tried, found in runs.items():
-        if found and not any(run.status == "ok" for run in found):
-            is_short = any(run.status in ("out-of-memory", "timed-out") for run in found)
-            hopeless |= {size for size in sizes_mb if size == tried or (is_short and size < tried)}
+    hopeless: dict[int, str] = {}
+    for tried, found in sorted(runs.items()):
+        ends = {run.status for run in found}
+        if found and "ok" not in ends:
+            hopeless[tried] = "no run succeeded"
+            short = (
+                {"out-of-memory": "memory", "timed-out": "time"}.get(next(iter(ends), ""), "") if len(ends) == 1 else ""
+            )
+            if short:
+                hopeless |= {size: f"{tried} MB ran out of {short}" for size in sizes_mb if size < tried}
         used_mb = max((run.max_memory_used_mb or 0.0 for run in found), default=0.0)
-        least_mb = used_mb / (1 - MEMORY_HEADROOM)
-        hopeless |= {
-            size for size in sizes_mb if size <= tried and size < least_mb and (size == tried or size < used_mb)
-        }
+        if used_mb > (1 - MEMORY_HEADROOM) * tried:
+            hopeless.setdefault(tried, "too little memory is left free")
+        hopeless |= {size: f"{tried} MB used {used_mb:.0f} MB" for size in sizes_mb if size < min(tried, used_mb)}
     return hopeless

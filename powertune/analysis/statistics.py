@@ -262,14 +262,13 @@ def _mean_handler_billed_ms(aggregate: Aggregate) -> float:
 
 
 def profile_prediction(
-    memory_mb: int, duration_ms: float, basis: Basis, like: SizeProfile, *, rates: Rates
+    memory_mb: int, duration: Distribution, basis: Basis, like: SizeProfile, *, rates: Rates
 ) -> SizeProfile:
-    """Return the profile of a size at which nothing ran: a predicted mean, init and memory as at the size `like`.
+    """Return the profile of a size at which nothing ran: a predicted duration, init and memory as at the size `like`.
 
     Init hardly depends on memory, as it runs unthrottled (third-party measurements, 2022), and is not scaled.
     """
-    duration = Distribution(duration_ms)
-    billed_ms = max(1.0, duration_ms + MEAN_ROUNDING_MS)
+    billed_ms = max(1.0, duration.mean + MEAN_ROUNDING_MS)
     return SizeProfile(
         memory_mb=memory_mb,
         basis=basis,
