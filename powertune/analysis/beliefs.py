@@ -110,7 +110,7 @@ class Beliefs:
 
     def picks(self) -> list[int]:
         """Return the sizes that would be taken on the axes that count in full."""
-        return [self._sizes_mb[self._picks[axis]] for axis, weight in self._weights.items() if weight == 1]
+        return [self._sizes_mb[self._picks[axis]] for axis, weight in self._weights.items() if weight >= 1]
 
     def pick(self, axis: "Strategy") -> int:
         """Return the size in MB that would be taken on one axis."""

@@ -26,24 +26,26 @@ from powertune.model.size_profile import Expected
 SearchName = Literal["adaptive", "frugal", "full"]
 SEARCHES: tuple[SearchName, ...] = ("adaptive", "frugal", "full")
 
-_FIRST_SIZES_MB = (128, 1024, MB_PER_VCPU)
+_FIRST_SIZES_MB = {"adaptive": (128, 1024, MB_PER_VCPU), "frugal": (128, 1024)}
 """Where a search begins: the smallest size shows waiting and thrash, one vCPU serial work at its fastest, and 1024 MB
 the bend between them; what lies above one vCPU is dear and can only help several threads, so it is asked for later."""
 
-_LEAST_GAIN_PER_RUN = {"adaptive": 0.001, "frugal": 0.002}
+_ENOUGH_FAILURES = 3
+"""Sizes without a run that succeeded after which a function is given up."""
+_LEAST_GAIN_PER_RUN = {"adaptive": 0.001, "frugal": 0.003}
 """What an invocation has to promise, counting twice what costs as much as one at the cheapest size: a quarter to a half
 of the least gain."""
 _WEIGHTS: Mapping[str, Mapping[Strategy, float]] = {
     "adaptive": {"cost": 1.0, "speed": 0.5, "balanced": 0.5},
     "frugal": {"cost": 0.0, "speed": 0.0, "balanced": 0.0},
 }
-"""How much an improvement counts on the axes that were not asked for, where all three picks are shown and one is taken;
-the one asked for counts in full. So does cost, the axis on which sizes are hardest to tell apart."""
+_WEIGHT_OF_ASKED = {"adaptive": 0.5, "frugal": 1.0}
+"""How much an improvement counts on each axis, as all three picks are shown, and how much more on the one asked for.
+Cost counts twice, as it is the axis on which sizes are hardest to tell apart."""
 _FEWEST_RUNS_OF_PICK = 2
 """A single run may be one of the rare ones that ended early or met a bad host."""
-_MOST_RUNS = 40
-_MOST_ROUNDS = 10
-"""Of runs: in all, and of rounds at one size, where the user does not say."""
+MOST_ROUNDS, _MOST_ROUNDS_PER_SIZE = 40, 10
+"""How many runs of each payload are made at most: in all, and at one size where the user does not say."""
 _OUT_OF: Mapping[Status, str] = {"out-of-memory": "memory", "timed-out": "time"}
 _MOST_RUNS_FOR_PRECISION = 1000
 """At one size: 1000 runs tell a mean to 3 % even where runs spread by half of it."""
@@ -121,8 +123,10 @@ class AdaptiveSearch:
         self._name = name
         self._weights = payload_weights
         self._round = max(1, len(payload_weights))
-        self._most_per_size = (samples or _MOST_ROUNDS) * self._round
+        self._most_per_size = (samples or _MOST_ROUNDS_PER_SIZE) * self._round
         self._cold_start_rate = cold_start_rate
+        asked = choice.strategy
+        self._axis_weights = {**_WEIGHTS[name], asked: _WEIGHTS[name][asked] + _WEIGHT_OF_ASKED[name]}
         self._asked: dict[int, int] = {}
         self._used_up: set[int] = set()
         self.why = ""
@@ -150,7 +154,7 @@ class AdaptiveSearch:
         hopeless = hopeless_sizes(self._model.sizes_mb, runs)
         left = [size for size in self._model.sizes_mb if size not in hopeless]
         known = self._known(runs)
-        if not left or (not known and sum(bool(found) for found in runs.values()) >= len(_FIRST_SIZES_MB)):
+        if not left or (not known and sum(bool(found) for found in runs.values()) >= _ENOUGH_FAILURES):
             self.why = "the function succeeded at no size that was tried"
             return []
         first = [size for size in self._first(left) if size not in known and size not in self._used_up]
@@ -160,9 +164,9 @@ class AdaptiveSearch:
         if not known or not open_sizes:
             self.why = "no size gives further runs"
             return []
-        if sum(len(runs[size]) for size in known) >= _MOST_RUNS * self._round:
+        if sum(len(runs[size]) for size in known) >= MOST_ROUNDS * self._round:
             self.why = (
-                f"{_MOST_RUNS} runs of each payload were made" if self._weights else f"{_MOST_RUNS} runs were made"
+                f"{MOST_ROUNDS} runs of each payload were made" if self._weights else f"{MOST_ROUNDS} runs were made"
             )
             return []
         return self._where_it_pays(self._beliefs(known, runs), runs, open_sizes)
@@ -177,14 +181,16 @@ class AdaptiveSearch:
                 if counts[size] < self._most_per_size:
                     return [size]
         for pick in beliefs.picks():
-            if counts.get(pick, self._round) < _FEWEST_RUNS_OF_PICK * self._round:
+            if pick in counts and counts[pick] < _FEWEST_RUNS_OF_PICK * self._round:
                 return [pick]
         self.why = beliefs.certainty()
         return []
 
     def _first(self, left: Sequence[int]) -> Sequence[int]:
         """Return where to begin, and the current size, with which people compare."""
-        nearest = {min(left, key=lambda size: (abs(math.log(size / first)), size)) for first in _FIRST_SIZES_MB}
+        nearest = {
+            min(left, key=lambda size: (abs(math.log(size / first)), size)) for first in _FIRST_SIZES_MB[self._name]
+        }
         current_mb = self._choice.current_memory_mb
         return sorted({*nearest, *(size for size in left if size == current_mb)})
 
@@ -208,7 +214,7 @@ class AdaptiveSearch:
             self._choice,
             measured=[item.memory_mb for item in evidence if item.memory_mb not in hopeless],
             hopeless=hopeless.keys(),
-            weights={**_WEIGHTS[self._name], self._choice.strategy: 1.0},
+            weights=self._axis_weights,
             spread=pooled_spread(known),
         )
 
@@ -233,11 +239,13 @@ class PreciseSearch:
         """Return the other search's batch while it has one; then what is missing to the precision."""
         if not self.why and (batch := self._search.next(runs)):
             return batch
-        missing = {size: self._missing(runs.get(size, ())) for size in self._search.decisive(runs)}
-        more = {size: count for size, count in missing.items() if count and self._asked.get(size) != len(runs[size])}
+        widths = {size: self._half_width(runs[size]) for size in self._search.decisive(runs)}
+        wide = {size: width for size, width in widths.items() if width > self._precision}
+        more = {size: self._missing(len(_counted(runs[size])), width) for size, width in wide.items()}
+        # A size that gave nothing when it was asked last has nothing more to give.
+        more = {size: count for size, count in more.items() if count and self._asked.get(size) != len(runs[size])}
         self._asked = {size: len(runs[size]) for size in more}
-        narrow = "is" if not any(missing.values()) else "is not"
-        self.why = f"{self._search.why}; the mean {narrow} known to {self._precision:.3g}"
+        self.why = f"{self._search.why}; the mean is {'not ' if wide else ''}known to {self._precision:.3g}"
         return more
 
     def expected(self, runs: Mapping[int, Sequence[Invocation]]) -> Mapping[int, Expected]:
@@ -248,19 +256,20 @@ class PreciseSearch:
         """Return the sizes that the other search rests on."""
         return self._search.decisive(runs)
 
-    def _missing(self, runs: Sequence[Invocation]) -> int:
-        """Return how many more runs a size needs, as far as can be told now: none if there are enough or too many."""
-        counted = _counted(runs)
-        strata = stratify(counted, self._weights, self._trim)
+    def _half_width(self, runs: Sequence[Invocation]) -> float:
+        """Return half the width of the interval of the mean as a share of it; infinite where it is not known."""
+        strata = stratify(_counted(runs), self._weights, self._trim)
         mean_ms = math.fsum(stratum.share * stratum.mean_ms for stratum in strata)
         interval = mean_interval(mean_ms, strata)
-        count = len(counted)
         if interval is None:
+            return math.inf
+        return (interval[1] - interval[0]) / 2 / mean_ms if mean_ms else 0.0
+
+    def _missing(self, count: int, half_width: float) -> int:
+        """Return how many more runs to make at a size that has `count`, as far as can be told now."""
+        if half_width == math.inf:
             return max(1, len(self._weights))
-        half = (interval[1] - interval[0]) / 2 / mean_ms if mean_ms else 0.0
-        if half <= self._precision:
-            return 0
-        wanted = math.ceil(count * min(_GROWTH, (half / self._precision) ** 2))
+        wanted = math.ceil(count * min(_GROWTH, (half_width / self._precision) ** 2))
         return max(0, min(wanted, _MOST_RUNS_FOR_PRECISION) - count)
 
 

@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,8 @@ from powertune.cli.deliver import check, deliver
 from powertune.errors import FunctionFailedError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
+    from powertune.analysis.search import SearchName
+    from powertune.aws_lambda.pricing import Rates
     from powertune.model.tuning_run import TuningRun
     from powertune.sources.alpt_input import AlptInput
     from powertune.sources.aws.clients import Aws
@@ -31,6 +34,19 @@ powertune tune orders:live -p event.json -m 256,512,1024 --yes --save run.json
 
 powertune tune orders --payloads mix.json --max-spend 0.50 --apply --alias live
 """
+
+
+def _share(text: str) -> float:
+    """Return the share that `2%` or `2` stands for. Raises ValueError, which Typer tells the user."""
+    return float(text.removesuffix("%")) / 100
+
+
+class SearchOption(StrEnum):
+    """Names of the searches."""
+
+    adaptive = "adaptive"
+    frugal = "frugal"
+    full = "full"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +69,23 @@ class Measuring:
             min=1,
             max=100_000,
             metavar="N",
-            help="Warm runs per size. \\[default: 10]",
+            help="Warm runs at each size with --search full, at most so many otherwise. \\[default: 10]",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None
+    search: Annotated[
+        SearchOption,
+        typer.Option(
+            help="Measure where it tells most, with even fewer runs for --strategy alone, or every size alike.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = SearchOption.adaptive
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            parser=_share,
+            metavar="PCT",
+            help="Go on until the mean at the recommended size is known to PCT per cent.",
             rich_help_panel=_MEASURING,
         ),
     ] = None
@@ -119,7 +151,7 @@ class Measuring:
     ] = False
     seed: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Makes the order of payloads repeatable.", rich_help_panel=_MEASURING),
+        typer.Option(metavar="N", help="Makes search and order of payloads repeatable.", rich_help_panel=_MEASURING),
     ] = None
 
 
@@ -206,11 +238,12 @@ def tune(
         sizes = sizes or alpt.sizes
     source = _source(function, payload, sizes, measuring, on_aws, alpt, pricing.region)
     samples = measuring.samples or (alpt.samples if alpt else None)
-    plan = source.plan(tuning.rates_for_source(source, wanted), samples)
+    search: "SearchName" = "full" if alpt else measuring.search.value  # ALPT's input says how often to run each size
+    plan = _plan(source, search, samples, tuning.rates_for_source(source, wanted))
     apply, alias = (alpt.apply or on_aws.apply, alpt.alias or on_aws.alias) if alpt else (on_aws.apply, on_aws.alias)
     if apply:
         _check_apply(source, alias)
-    shown = _plan_in_words(plan, measuring, apply=apply, alias=alias, asks=not on_aws.yes)
+    shown = _plan_in_words(plan, measuring, is_full=search == "full", apply=apply, alias=alias, asks=not on_aws.yes)
     if on_aws.plan:
         print(shown)
         return
@@ -221,7 +254,9 @@ def tune(
     source.keep_recording, source.verbose = True, verbose
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, interruptible(source):
         source.progress = progress
-        run = tuning.tune(source, samples=samples, **wanted)
+        run = tuning.tune(
+            source, search=search, samples=samples, precision=measuring.precision, seed=measuring.seed, **wanted
+        )
     if not delivery.quiet:
         spent = text.money(run.spent.amount, run.pricing.currency)
         print(
@@ -236,6 +271,15 @@ def tune(
     source.forget_recording()
     if apply:
         _apply(run, source, alias, on_aws)
+
+
+def _plan(source: "AwsSource", search: "SearchName", samples: int | None, rates: "Rates") -> "Plan":
+    """Return what is going to be done. Raises PowertuneError."""
+    from powertune.analysis.search import MOST_ROUNDS  # noqa: PLC0415 - only live tuning searches
+
+    if search == "full":
+        return source.plan(rates, samples)
+    return source.plan(rates, source.round_runs, at_most=MOST_ROUNDS)
 
 
 def _check_combination(function: str | None, payload: str | None, measuring: Measuring, on_aws: OnAws) -> None:
@@ -332,13 +376,19 @@ def _events(payload: str | None, measuring: Measuring, alpt: "AlptInput | None",
     return OneEvent(read_s3_payload(aws, payload) if is_s3_url(payload) else read_payload(payload))
 
 
-def _plan_in_words(plan: "Plan", measuring: Measuring, *, apply: bool, alias: str | None, asks: bool) -> str:
+def _plan_in_words(
+    plan: "Plan", measuring: Measuring, *, is_full: bool, apply: bool, alias: str | None, asks: bool
+) -> str:
     target, facts = plan.target, plan.target.facts
     sizes = ", ".join(map(str, plan.sizes_mb))
     if len(plan.sizes_mb) > _MOST_SIZES_NAMED:
         sizes = f"{len(plan.sizes_mb)} from {plan.sizes_mb[0]} to {plan.sizes_mb[-1]}"
-    parts = [f"{plan.openers} that open environments"] if plan.openers else []
-    parts += [f"{plan.samples} warm"] if plan.samples else []
+    if is_full:
+        parts = [f"{plan.openers} that open environments"] if plan.openers else []
+        parts += [f"{plan.samples} warm"] if plan.samples else []
+        usual = f"{' + '.join(parts)} at each size"
+    else:
+        usual = "some 20 of each payload, at the sizes where they tell most"
     money = text.money(plan.most_cost, plan.currency)
     limit = (
         ""
@@ -347,11 +397,13 @@ def _plan_in_words(plan: "Plan", measuring: Measuring, *, apply: bool, alias: st
     )
     platform = f"{facts.runtime or 'custom runtime'}, {facts.architecture}, {target.region}"
     versions = text.count(plan.versions, "temporary version")
-    runs = f"{' + '.join(parts)} at each size, {plan.most_runs:,} invocations at most"
+    most = "" if measuring.precision else f", {plan.most_runs:,} invocations at most"
+    more = ", and what --precision adds" if measuring.precision else ""
+    runs = f"{usual}{most}"
     told = [
         ("Sizes", f"{sizes} MB"),
         ("Runs", f"{runs}: real ones, with all that the function does to databases, queues and people"),
-        ("Costs", f"{money} at most, if each run took its whole timeout{limit}"),
+        ("Costs", f"{money} at most, if each run took its whole timeout{more}{limit}"),
     ]
     if set(plan.sizes_mb) == {target.memory_mb}:
         told.append(("Changes", f"nothing but {versions}, deleted at the end"))

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import NormalDist
 from types import TracebackType
 from typing import Self
 
@@ -49,9 +50,13 @@ class Recorded:
     def sizes_mb(self) -> Sequence[int]:
         return sorted(self.draws)
 
+    @property
+    def usd_per_gb_second(self) -> float:
+        return USD_PER_GB_SECOND[self.architecture]
+
     def cost(self, memory_mb: int, billed_ms: float) -> float:
         """Return what an invocation costs in US dollars."""
-        return memory_mb / 1024 * billed_ms / 1000 * USD_PER_GB_SECOND[self.architecture] + USD_PER_REQUEST
+        return memory_mb / 1024 * billed_ms / 1000 * self.usd_per_gb_second + USD_PER_REQUEST
 
     @property
     def costs(self) -> dict[int, float]:
@@ -174,8 +179,6 @@ def _lognormal(spread: float) -> NDArray[np.float64]:
 
 
 def _normal_quantiles(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
-    from statistics import NormalDist
-
     normal = NormalDist()
     return np.array([normal.inv_cdf(rank) for rank in ranks])
 

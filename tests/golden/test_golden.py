@@ -129,7 +129,9 @@ class NoisySource(Written):
 
 
 def noisy() -> powertune.TuningRun:
-    return powertune.tune(NoisySource(), strategy="cost", max_duration_ms=1700, invocations_per_month=500_000)
+    return powertune.tune(
+        NoisySource(), search="full", strategy="cost", max_duration_ms=1700, invocations_per_month=500_000
+    )
 
 
 def recorded() -> powertune.TuningRun:
@@ -152,7 +154,7 @@ def in_china() -> powertune.TuningRun:
 
 
 def live() -> powertune.TuningRun:
-    return powertune.tune(LiveSource())
+    return powertune.tune(LiveSource(), search="full")
 
 
 def monthly() -> powertune.TuningRun:

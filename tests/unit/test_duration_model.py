@@ -1,93 +1,115 @@
-"""Durations at sizes that were never measured."""
+"""Durations at any memory size from a few measured ones."""
 
 import math
+from itertools import permutations
 
+import numpy as np
 import pytest
 
-from powertune.analysis.duration_model import predict_duration_ms
-from powertune.model.size_profile import Basis
+from powertune.analysis.duration_model import DurationModel, Evidence, knows_parallel_speed, predict
+from powertune.aws_lambda.cpu import MB_PER_VCPU, wall_time_ms
+
+GRID = (128, 256, 512, 1024, 1769, 3008)
 
 
-@pytest.mark.parametrize(
-    ("known_ms", "memory_mb", "expected_ms"),
-    [
-        ({256: 400.0, 1024: 100.0}, 512, 200.0),  # computing: half the memory, twice the time
-        ({256: 400.0, 1024: 100.0}, 640, 160.0),
-        ({256: 100.0, 1024: 100.0}, 512, 100.0),  # waiting
-        ({256: 400.0, 1024: 200.0}, 512, math.sqrt(400 * 200)),  # half way on both logarithmic axes
-        ({256: 100.0, 1024: 400.0}, 512, 200.0),  # between measurements even a rise is believed
-        ({128: 999.0, 256: 400.0, 1024: 100.0, 3008: 1.0}, 512, 200.0),  # only the neighbours count
-        ({1024: 100.0, 3008: 1.0, 128: 999.0, 256: 400.0}, 512, 200.0),  # in any order
-        ({512: 800.0, 2048: 50.0}, 1024, 200.0),  # between measurements even a fall faster than 1/memory
-    ],
-)
-def test_between_measured_sizes_the_line_on_logarithmic_axes_is_read(
-    known_ms: dict[int, float], memory_mb: int, expected_ms: float
-) -> None:
-    duration_ms, basis = predict_duration_ms(known_ms, memory_mb)
-    assert duration_ms == pytest.approx(expected_ms)
-    assert basis == "interpolated"
+def computing_ms(memory_mb: int, cpu_ms: float = 1000.0, wait_ms: float = 0.0) -> float:
+    return wait_ms + cpu_ms / min(1.0, memory_mb / MB_PER_VCPU)
 
 
-@pytest.mark.parametrize(
-    ("known_ms", "memory_mb", "expected_ms"),
-    [
-        ({512: 200.0, 1024: 100.0}, 256, 400.0),
-        ({512: 200.0, 1024: 100.0, 2048: 99.0}, 128, 800.0),  # the two smallest make the trend
-        ({512: 100.0, 1024: 100.0}, 128, 100.0),
-        ({512: 400.0, 1024: 100.0}, 256, 800.0),  # a fall by four is held to a fall by two
-        ({512: 100.0, 1024: 150.0}, 256, 100.0),  # a rise is held to nothing
-    ],
-)
-def test_below_the_smallest_size_its_trend_goes_on(
-    known_ms: dict[int, float], memory_mb: int, expected_ms: float
-) -> None:
-    duration_ms, basis = predict_duration_ms(known_ms, memory_mb)
-    assert duration_ms == pytest.approx(expected_ms)
-    assert basis == "extrapolated"
+def evidence(durations_ms: dict[int, float], variance: float = 1e-4) -> list[Evidence]:
+    return [Evidence(size, duration_ms, variance) for size, duration_ms in durations_ms.items()]
 
 
-@pytest.mark.parametrize(
-    ("known_ms", "memory_mb", "expected_ms"),
-    [
-        ({256: 400.0, 512: 200.0}, 1024, 100.0),
-        ({256: 400.0, 512: 200.0}, 1769, 400 * 256 / 1769),
-        ({256: 400.0, 512: 200.0}, 3008, 400 * 256 / 1769),  # nothing tells of a second vCPU
-        ({256: 400.0, 512: 200.0}, 10_240, 400 * 256 / 1769),
-        ({1024: 100.0, 3008: 60.0}, 10_240, 60.0),  # half of the trend lies below one vCPU
-        ({1769: 100.0, 3538: 50.0}, 7076, 25.0),  # the handler was seen to use more than one
-        ({1769: 100.0, 3538: 50.0}, 10_240, 50 * 3538 / 10_240),
-        ({512: 400.0, 1024: 100.0}, 1536, 100 * 1024 / 1536),  # a fall by four is held to one by the share
-        ({512: 100.0, 1024: 150.0}, 1536, 150.0),  # a rise is held to nothing
-        ({128: 9e9, 256: 400.0, 512: 200.0}, 1024, 100.0),  # the two largest make the trend
-    ],
-)
-def test_above_the_largest_size_its_trend_goes_on_up_to_one_vcpu(
-    known_ms: dict[int, float], memory_mb: int, expected_ms: float
-) -> None:
-    duration_ms, basis = predict_duration_ms(known_ms, memory_mb)
-    assert duration_ms == pytest.approx(expected_ms)
-    assert basis == "extrapolated"
+@pytest.mark.parametrize(("cpu_ms", "wait_ms"), [(1000.0, 0.0), (0.001, 300.0), (500.0, 200.0), (100.0, 900.0)])
+def test_work_and_waiting_are_predicted_from_three_sizes(cpu_ms: float, wait_ms: float) -> None:
+    known = {size: computing_ms(size, cpu_ms, wait_ms) for size in (128, 512, 1769)}
+    for size, found in predict(evidence(known), [256, 384, 768, 1024, 1536]).items():
+        assert found.duration_ms == pytest.approx(computing_ms(size, cpu_ms, wait_ms), rel=0.06)
+        low_ms, high_ms = found.duration_ci95_ms
+        assert low_ms < computing_ms(size, cpu_ms, wait_ms) < high_ms
 
 
-def test_at_a_measured_size_its_measurement_is_read() -> None:
-    known_ms = {256: 410.0, 777: 123.0, 1024: 95.0}
-    for memory_mb, measured_ms in known_ms.items():
-        assert predict_duration_ms(known_ms, memory_mb)[0] == pytest.approx(measured_ms)
+def test_thrash_at_small_sizes_is_told_from_work() -> None:
+    def thrashing_ms(memory_mb: int) -> float:
+        return 100 + 20 * (MB_PER_VCPU / memory_mb) ** 2 / 10
+
+    known = {size: thrashing_ms(size) for size in (128, 256, 512, 1769)}
+    found = predict(evidence(known), [192])[192]
+    assert found.duration_ms == pytest.approx(thrashing_ms(192), rel=0.1)
 
 
-@pytest.mark.parametrize("known_ms", [{}, {512: 100.0}])
-def test_fewer_than_two_sizes_predict_nothing(known_ms: dict[int, float]) -> None:
-    with pytest.raises(ValueError, match="two measured sizes"):
-        predict_duration_ms(known_ms, 1024)
+def test_what_lies_above_one_vcpu_is_unknown_until_it_is_measured() -> None:
+    below = {size: computing_ms(size) for size in (128, 512, 1769)}
+    unsure = predict(evidence(below), [3008])[3008].duration_ci95_ms
+    # It may be as fast as with a single thread, or faster by all that a second one can do.
+    assert unsure[0] < 1000 * MB_PER_VCPU / 3008 * 1.1
+    assert unsure[1] > 1000 * 0.9
+    assert not knows_parallel_speed(list(below), 3008)
+
+    above = below | {3008: 590.0}
+    parallel = predict(evidence(above), [2048])[2048]
+    assert parallel.duration_ms == pytest.approx(1000 * MB_PER_VCPU / 2048, rel=0.08)
+    assert knows_parallel_speed(list(above), 2048)
+    assert knows_parallel_speed(list(below), 1024)
 
 
-@pytest.mark.parametrize("known_ms", [{128: 0.0, 512: 10.0}, {128: 10.0, 512: 0.0}, {128: 0.0, 512: 0.0}])
-@pytest.mark.parametrize(("memory_mb", "basis"), [(256, "interpolated"), (1024, "extrapolated")])
-def test_a_recorded_duration_of_nothing_still_gives_a_duration(
-    known_ms: dict[int, float], memory_mb: int, basis: Basis
-) -> None:
-    # Recordings in whole milliseconds have them.
-    duration_ms, found = predict_duration_ms(known_ms, memory_mb)
-    assert 0 <= duration_ms <= 10
-    assert found == basis
+def test_a_short_handler_takes_steps_rather_than_a_curve() -> None:
+    known = {size: wall_time_ms([(15.0, 0.0)], size) for size in (128, 300, 600, 1200, 1769)}
+    for size, found in predict(evidence(known), [450, 800, 1300]).items():
+        assert found.duration_ms == pytest.approx(wall_time_ms([(15.0, 0.0)], size), rel=0.12)
+    # A smooth curve through the same points would put the plateau's left edge well above its middle.
+    model = DurationModel([*known, 620, 680])
+    curves = model.given(evidence(known))
+    left, right = (float(curves[:, model.sizes_mb.index(size)].mean()) for size in (620, 680))
+    assert left == pytest.approx(right, rel=0.05)
+
+
+def test_uncertainty_grows_with_the_distance_from_what_was_measured() -> None:
+    known = {size: computing_ms(size) for size in (128, 1769)}
+    found = predict(evidence(known), [150, 500])
+
+    def width(size: int) -> float:
+        low, high = found[size].duration_ci95_ms
+        return math.log(high / low)
+
+    assert width(150) < width(500)
+
+
+def test_precise_evidence_is_met_and_noisy_evidence_gives_way_to_its_neighbours() -> None:
+    truth = {size: computing_ms(size) for size in GRID if size <= 1769}
+    off = truth | {512: truth[512] * 1.2}
+    precise = predict([Evidence(size, ms, 1e-6) for size, ms in off.items()], [512])[512]
+    noisy = predict([Evidence(size, ms, 0.2**2 if size == 512 else 1e-6) for size, ms in off.items()], [512])[512]
+    assert precise.duration_ms == pytest.approx(off[512], rel=0.01)
+    assert noisy.duration_ms < (truth[512] + off[512]) / 2
+
+
+def test_the_order_of_evidence_does_not_matter_and_the_seed_decides_the_curves() -> None:
+    items = evidence({128: 9000.0, 512: 2500.0, 1769: 900.0})
+    model = DurationModel(GRID, seed=3)
+    first = model.given(items)
+    for order in permutations(items):
+        assert np.array_equal(model.given(order), first)
+    assert np.array_equal(DurationModel(GRID, seed=3).given(items), first)
+    assert not np.array_equal(DurationModel(GRID, seed=4).given(items), first)
+
+
+def test_twice_the_durations_give_twice_the_curves() -> None:
+    items = evidence({128: 9000.0, 512: 2500.0, 1769: 900.0})
+    twice = [Evidence(item.memory_mb, 2 * item.mean_ms, item.variance) for item in items]
+    model = DurationModel(GRID)
+    assert model.given(twice) == pytest.approx(2 * model.given(items))
+
+
+def test_durations_of_zero_and_single_sizes_are_taken() -> None:
+    assert predict([Evidence(128, 0.0, 0.01)], [128, 1024])[1024].duration_ms < 0.01
+    only = predict([Evidence(512, 100.0, 0.01)], [256])[256]
+    low_ms, high_ms = only.duration_ci95_ms
+    assert low_ms < 110  # it may have waited
+    assert high_ms > 180  # or computed
+
+
+@pytest.mark.parametrize("wrong", [[], [Evidence(128, 1.0, 0.1)] * 2, [Evidence(130, 1.0, 0.1)]])
+def test_evidence_has_to_be_of_sizes_of_the_model_each_once(wrong: list[Evidence]) -> None:
+    with pytest.raises(ValueError, match="evidence"):
+        DurationModel(GRID).given(wrong)

@@ -42,15 +42,16 @@ class Recorded(Minimal):
 
 def test_a_source_needs_no_more_than_the_protocol() -> None:
     source = Minimal()
-    run = powertune.tune(source)
+    run = powertune.tune(source, search="full")
     assert source.plans == [dict.fromkeys((128, 256, 512, 1024), 10)]
     assert not source.open
-    assert run.source == {"kind": "custom", "calibrated": True}
+    search = {"name": "full", "stopped": "every size was measured"}
+    assert run.source == {"kind": "custom", "calibrated": True, "search": search}
     assert run.recommendation.memory_mb == 1024
 
 
 def test_what_runs_cost_is_counted_where_they_are_billed() -> None:
-    run = powertune.tune(Minimal(), sizes=[1024], samples=2)
+    run = powertune.tune(Minimal(), sizes=[1024], search="full", samples=2)
     # 50 ms and 51 ms at 1 GB, and two requests.
     assert run.spent.invocations == 2
     assert run.spent.amount == pytest.approx(0.101 * 0.0000166667 + 2 * 0.0000002)
@@ -59,7 +60,7 @@ def test_what_runs_cost_is_counted_where_they_are_billed() -> None:
 
 def test_only_sizes_that_were_asked_for_are_measured_where_runs_cost_money() -> None:
     source = Minimal()
-    run = powertune.tune(source, sizes=[256, 1024, 2048], samples=5)
+    run = powertune.tune(source, sizes=[256, 1024, 2048], search="full", samples=5)
     assert source.plans == [{256: 5, 1024: 5}]
     assert [size.basis for size in run.sizes] == ["measured", "measured", "extrapolated"]
 
@@ -88,7 +89,6 @@ def test_the_run_keeps_what_it_was_asked_to_weigh() -> None:
     "wrong",
     [
         {"tolerence": 0},
-        {"seed": 1},
         {"strategy": "cheap"},
         {"tolerance": -0.1},
         {"balanced_weight": 2},
@@ -97,6 +97,9 @@ def test_the_run_keeps_what_it_was_asked_to_weigh() -> None:
         {"region": "mars-1"},
         {"architecture": "sparc"},
         {"samples": 0},
+        {"search": "fast"},
+        {"precision": 0},
+        {"precision": 1},
         {"sizes": [64]},
     ],
     ids=str,

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from powertune import text
-from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
 from powertune.aws_lambda.pricing import Rates
 from powertune.errors import AwsError, InterruptedRunError, PowertuneError, UsageError
 from powertune.model.invocation import Invocation
@@ -27,7 +27,6 @@ from powertune.sources.aws.target import Target, connect, inspect
 from powertune.sources.events import Events, OneEvent
 from powertune.sources.payloads import json_text
 
-DEFAULT_SIZES_MB = (128, 256, 512, 1024, 1769, 3008)
 DEFAULT_SAMPLES = 10
 
 
@@ -110,7 +109,6 @@ class AwsSource:
         self._queue: SimpleQueue[Invocation | Finished | BaseException | Prepared | _Interrupted] = SimpleQueue()
         self._stopping = threading.Event()
         self._findings = Findings()
-        self._environments: dict[str, str] = {}
 
     # Before anything is changed
 
@@ -146,13 +144,18 @@ class AwsSource:
                 hint=f"let it end; if it is dead, put the function back: powertune restore {target.name}",
             )
 
-    def plan(self, rates: Rates, samples: int | None = None) -> Plan:
-        """Return what `measure` is going to do at all sizes. Raises PowertuneError."""
+    def plan(self, rates: Rates, samples: int | None = None, *, at_most: int | None = None) -> Plan:
+        """Return what `measure` is going to do. Raises PowertuneError.
+
+        `samples` is the number of warm runs at each size, or with `at_most` of one batch at a size, where a search
+        decides on sizes and asks for no more than `at_most` such batches.
+        """
         target = self.inspect()
         asked = DEFAULT_SAMPLES if samples is None else samples
         openers, count = self._openers_and_samples(asked)
-        most = most_runs(count, openers, self._pace.parallel)
-        self._events.check(most * len(self.sizes), asked)
+        per_size = most_runs(count, openers, self._pace.parallel)
+        most = per_size * len(self.sizes) + (0 if at_most is None else at_most * asked)
+        self._events.check(most, asked)
         least = min(most_per_run(rates, size, target.timeout_s) for size in self.sizes)
         if self._max_spend is not None and self._max_spend < least:
             currency = rates.prices.currency
@@ -166,17 +169,29 @@ class AwsSource:
             sizes_mb=tuple(self.sizes),
             samples=count,
             openers=openers,
-            most_runs=most * len(self.sizes),
-            most_cost=sum(most * most_per_run(rates, size, target.timeout_s) for size in self.sizes),
+            most_runs=most,
+            most_cost=self._most_cost(rates, per_size, most),
             currency=rates.prices.currency,
             versions=len(self.sizes) * self._versions_per_size(asked, self._concurrency(target)),
         )
+
+    def _most_cost(self, rates: Rates, per_size: int, most: int) -> float:
+        """Return what `most` runs can cost: so many at each size, and the rest at the dearest."""
+        dearest_first = sorted(
+            (most_per_run(rates, size, self.inspect().timeout_s) for size in self.sizes), reverse=True
+        )
+        return per_size * sum(dearest_first) + (most - per_size * len(dearest_first)) * dearest_first[0]
 
     def _openers_and_samples(self, asked: int) -> tuple[int, int]:
         """Return how many runs open environments of a new version, and how many warm ones follow."""
         if self._pace.only_cold:
             return asked, 0
         return max(self._pace.cold_starts, min(self._pace.parallel, asked)), asked
+
+    @property
+    def round_runs(self) -> int:
+        """Runs in which every payload of a weighted mix has its turn."""
+        return max(1, len(self._events.weights))
 
     # The source
 
@@ -205,7 +220,7 @@ class AwsSource:
             warnings=(*target.warnings, *found),
             unavailable=dict(self._findings.unavailable),
             payload_weights=self._events.weights,
-            environments=dict(self._environments),
+            environments=session.measuring.environments() if session else {},
         )
 
     def __enter__(self) -> Self:
@@ -328,7 +343,6 @@ class AwsSource:
                 raise InterruptedRunError("interrupted", hint="run it again to measure anew")
             else:
                 raise item
-        self._environments.update(session.measuring.environments())
 
     def _begin(self) -> "_Session":
         """Write the journal, and get everything ready that needs no call to AWS."""
