@@ -22,8 +22,8 @@ def render(run: TuningRun, _style: Style) -> str:
         [
             "memory_mb", "status", "basis", "warm", "cold", "failed", "mean_ms", "p50_ms", "p95_ms", "p99_ms",
             "stddev_ms", "ci95_low_ms", "ci95_high_ms", "init_ms", "max_memory_used_mb", f"{code}_per_million",
-            *([f"{code}_per_month"] if months else []), "picks", "recommended", "reason",
-            "expected_ms", f"expected_{code}_per_million", "outliers",
+            *([f"{code}_per_month"] if months else []), "expected_ms", f"expected_{code}_per_million", "outliers",
+            "picks", "recommended", "reason",
         ]
     )  # fmt: skip
     for size in run.sizes:
@@ -38,11 +38,11 @@ def render(run: TuningRun, _style: Style) -> str:
                 *map(_figure, figures),
                 _figure(size.init_ms.mean if size.init_ms else None), _figure(size.max_memory_used_mb),
                 _figure(cost.per_million), *([_figure(cost.per_month)] if months else []),
-                " ".join(words.picks_of(run, size)),
-                "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
                 _figure(expected.duration_ms if expected else None),
                 _figure(expected.cost_per_invocation * _PER_MILLION if expected else None),
                 size.outliers.count if size.outliers else "",
+                " ".join(words.picks_of(run, size)),
+                "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
             ]
         )  # fmt: skip
     return out.getvalue()
