@@ -145,8 +145,9 @@ class Text:
     def near(self, request_id: str | None) -> set[float]:
         """Return the figures around all places of a request id: a record may be wrapped over lines."""
         if request_id is not None and request_id not in self._near:
-            begins = request_id.split("\n")[0]  # a quoted cell of a table may go on in the next line
-            places = [number for number, line in enumerate(self._lines) if begins in line]
+            # It may stand there over two lines, or with the escapes of JSON in it.
+            part = max(re.split(r"[^0-9A-Za-z-]", request_id), key=len)
+            places = [number for number, line in enumerate(self._lines) if part in line]
             assert places, request_id
             around = {line for place in places for line in range(max(0, place - 20), place + 20)}
             self._near[request_id] = set().union(*(self._figures[line] for line in around if line < len(self._lines)))
