@@ -23,7 +23,7 @@ MOST_KEPT = 20_000
 MOST_COMPLAINTS = 20
 """Invalid rows whose complaints are kept; all are counted."""
 
-_MOST_WAITING = 65_536
+_MOST_WAITING = 32_768
 """Records in bundles that are digested at once."""
 _MOST_ERRORS = 50
 """Names of errors counted apart, for each memory size: the first in the alphabet, as all parts must agree on some."""
