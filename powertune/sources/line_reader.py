@@ -32,8 +32,9 @@ from powertune.sources.recording import Origin, Recording
 from powertune.sources.started import Started
 
 FORMS = (
-    "powertune reads CSV with memory_mb and duration_ms, JSON lines with the same names, REPORT logs (text or JSON)"
-    " and its own saved runs"
+    "powertune reads logs with REPORT records (text or JSON, as any AWS tool prints or packs them), results of Logs"
+    " Insights, events of Lambda Insights, output of AWS Lambda Power Tuning, CSV or JSON lines with memory_mb and"
+    " duration_ms, and its own saved runs"
 )
 
 SYNC = re.compile(

@@ -347,6 +347,14 @@ def test_many_functions_are_a_run_each_and_one_ranking(capfd: pytest.CaptureFixt
     assert "| f0 |" in Path("ranking.md").read_text(encoding="utf-8")
 
 
+def test_what_is_wrong_with_a_file_is_told_of_no_function(capfd: pytest.CaptureFixture[str]) -> None:
+    damaged = "REPORT RequestId: 5\tDuration: 5 m\n"
+    name = write("all.json", damaged + "".join(subscription(f"f{number}", 6, seed=number) for number in range(2)))
+    _, _, errors = estimate(capfd, name)
+    assert "Warning: 1 REPORT record could not be read" in errors
+    assert "Warning: f0: " in errors
+
+
 def test_one_of_many_functions_has_the_run_it_would_have_alone(capfd: pytest.CaptureFixture[str]) -> None:
     alone = write("alone.json", subscription("f1", 300, seed=1))
     write("all.json", "".join(subscription(f"f{number}", 300, seed=number) for number in range(5)))
