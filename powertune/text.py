@@ -81,8 +81,10 @@ def money(amount: float, currency: str = "USD") -> str:
         return f"{sign}{magnitude:,.0f}"
     if magnitude >= 0.1:  # noqa: PLR2004 - two decimals carry two digits
         return f"{sign}{magnitude:.2f}"
+    if magnitude < 1e-15:  # noqa: PLR2004 - more zeroes than anyone counts
+        return f"{sign}{magnitude:.1e}"
     decimals = 2
-    while round(magnitude, decimals) * 10**decimals < 10 and decimals < 20:  # noqa: PLR2004 - two digits that count
+    while round(magnitude, decimals) * 10**decimals < 10:  # noqa: PLR2004 - two digits that count
         decimals += 1
     return f"{sign}{magnitude:.{decimals}f}"
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # the nouns take longer to load than --version may take
 _USUAL_WIDTH = 80
 _MOST_TOLD = 3
 """Functions up to which each is told the same warning by name."""
+_OF_FILES = frozenset({"damaged-file", "damaged-records", "invalid-rows", "price-cache", "silent-files"})
+"""Warnings that are about no function."""
 
 
 def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
@@ -110,13 +112,17 @@ def deliver_runs(runs: Sequence["TuningRun"], delivery: Delivery) -> None:
 
 def _of_all(runs: Sequence["TuningRun"]) -> Iterator["RunWarning"]:
     """Yield the warnings of runs, those that many functions share once."""
+    from powertune.report.ranking import name_of  # noqa: PLC0415 - see deliver_runs
+
     alike: dict[str, list[tuple[str, RunWarning]]] = {}
     for run in runs:
         for warning in run.warnings:
-            alike.setdefault(warning.code, []).append((run.function.name or "one function", warning))
-    for found in alike.values():
+            alike.setdefault(warning.code, []).append((name_of(run, runs), warning))
+    for code, found in alike.items():
         functions = len({name for name, _ in found})
-        if functions <= _MOST_TOLD:
+        if code in _OF_FILES:
+            yield from dict.fromkeys(warning for _, warning in found)
+        elif functions <= _MOST_TOLD:
             yield from (replace(warning, message=f"{name}: {warning.message}") for name, warning in found)
         else:
             name, warning = found[0]

@@ -1,6 +1,9 @@
 """What the table and the markdown say alike: the rows in words, the headline, the small print."""
 
+from decimal import Decimal
+
 from powertune import text
+from powertune.aws_lambda.bill import figure
 from powertune.model.recommendation import STRATEGIES, Verdict
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
@@ -163,7 +166,7 @@ def price_note(run: TuningRun) -> str:
     source = f"{lists.get(prices.basis, 'list')} of {prices.as_of}" if prices.as_of else "given"
     if prices.basis == "list" and not prices.as_of:
         source = "undated list"
-    exact = f"{prices.per_gb_second:.12f}".rstrip("0").rstrip(".")
+    exact = figure(Decimal(f"{prices.per_gb_second:.8g}"))
     notes = [f"{text.symbol(prices.currency)}{exact} per GB-second ({source})"]
     if said.get("edge"):
         notes.append("Lambda@Edge")

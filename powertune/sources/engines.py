@@ -5,10 +5,13 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pkgutil import resolve_name
 from typing import Any, Literal, TypeVar
 
+from powertune import __version__
 from powertune.errors import BadInputError, UsageError
 from powertune.text import printable
 
@@ -17,6 +20,8 @@ ENGINES: tuple[EngineName, ...] = ("local", "dask")
 
 _AHEAD = 4
 """Parts that are handed out before they are needed, for each worker."""
+_PATIENCE_S = 30
+"""How long a cluster may take to start work: one that grows with its work begins with no worker."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,8 +64,13 @@ def executor_for(engine: EngineName, *, workers: int, scheduler: str | None = No
     else:
         # A copy of this process is there at once. Where that is not safe, as on macOS, workers are started anew.
         method = "fork" if sys.platform == "linux" else "spawn"
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
-            yield pool, workers
+        try:
+            with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
+                yield pool, workers
+        except BrokenProcessPool as error:
+            raise BadInputError(
+                "a process that was reading was ended from outside", hint="read in one process, with --jobs 1"
+            ) from error
 
 
 def usable_processors() -> int:
@@ -70,18 +80,47 @@ def usable_processors() -> int:
 
 @contextmanager
 def _dask_client(scheduler: str | None) -> Iterator[Any]:
+    """Give a client of a cluster whose workers can do what they are asked. Raises PowertuneError."""
     if scheduler is None:
         raise UsageError("Dask needs to know where its scheduler is", hint="add --scheduler tcp://HOST:8786")
     try:
-        from distributed import Client  # noqa: PLC0415 - an extra that few install
+        from distributed import Client, KilledWorker  # noqa: PLC0415 - an extra that few install
     except ImportError as error:
         raise UsageError("Dask is not installed", hint="pip install 'powertune[dask]'") from error
+    shown = printable(scheduler, limit=80)
     try:
         client: Any = Client(scheduler, timeout=10)  # type: ignore[no-untyped-call] # Dask has no types
     except (OSError, ValueError) as error:
         raise BadInputError(
-            f"there is no Dask scheduler at {printable(scheduler, limit=80)}: {printable(error, limit=80)}",
-            hint="check --scheduler, and that its versions of Python and powertune are these",
+            f"there is no Dask scheduler at {shown}: {printable(error, limit=80)}",
+            hint="check --scheduler, and that its version of Dask is this one's",
         ) from error
     with client:
-        yield client
+        _check_workers(client, shown)
+        try:
+            yield client
+        except (CancelledError, KilledWorker) as error:
+            raise BadInputError(
+                f"the Dask cluster at {shown} gave up: {printable(str(error) or 'its scheduler is gone', limit=200)}",
+                hint="see the log of its workers, or leave out --engine dask",
+            ) from error
+
+
+def _check_workers(client: Any, shown: str) -> None:
+    """Raise BadInputError unless a cluster works, with this powertune: else it would try again for ever."""
+    version = "powertune:__version__"
+    try:
+        client.submit(resolve_name, version, pure=False).result(timeout=_PATIENCE_S)
+    except TimeoutError as error:
+        raise BadInputError(
+            f"no worker of the Dask scheduler at {shown} took up work within {_PATIENCE_S} s", hint="start some"
+        ) from error
+    except ImportError:
+        pass  # told below, with the worker's name
+    for worker, found in client.run(resolve_name, version, on_error="return").items():
+        if found != __version__:
+            has = "no powertune" if isinstance(found, Exception) else f"powertune {printable(found, limit=40)}"
+            raise BadInputError(
+                f"the Dask worker {printable(worker, limit=80)} has {has}, and this is {__version__}",
+                hint=f"install powertune {__version__} on each worker",
+            )

@@ -12,16 +12,14 @@ from pathlib import Path
 from powertune import text
 from powertune.errors import BadInputError
 from powertune.sources.byte_streams import GZIP_MAGIC
+from powertune.sources.line_reader import SYNC
 from powertune.sources.reading import STANDARD_INPUT, Part
 
 SMALLEST_RANGE = 16 << 20
 """Bytes of a file that are worth a part of their own."""
 
 _WINDOW = 1 << 20
-_SYNC = re.compile(
-    rb"\n(?=(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z? )?REPORT RequestId: |\{\"time\":\"[0-9-]{10}T)"
-)
-"""Where a line begins that ends whatever stood open before it: as `line_reader.SYNC`."""
+_SYNC = re.compile(rb"\n(?=" + SYNC.pattern.encode() + rb")")
 _PATTERN = re.compile(r"[*?\[]")
 
 

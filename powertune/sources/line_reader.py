@@ -7,10 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from powertune import text
 from powertune.aws_lambda.report_record import JSON_MARK, MARK, DamagedRecordError, ReportReader, ReportRecord
-from powertune.errors import BadInputError
-from powertune.model.invocation import Aggregate
 from powertune.model.run_file import RunFileError
 from powertune.sources.alpt_output import DamagedChartError, has_chart, read_charts
 from powertune.sources.json_stream import STREAMED, BrokenDocumentError, DocumentReader
@@ -18,22 +15,21 @@ from powertune.sources.json_values import JsonValues, is_field_list
 from powertune.sources.log_prefix import NOTHING, Prefix, read_prefix
 from powertune.sources.recorded_rows import (
     InvalidRowError,
-    Row,
     TableReader,
     delimiter_of,
     has_figures,
     header_of,
-    is_blank,
     is_row,
     missing_columns,
-    read_row,
 )
 from powertune.sources.recording import Origin, Recording
+from powertune.sources.row_intake import WITH_MESSAGE, RowIntake
 from powertune.sources.started import Started
 
 FORMS = (
-    "powertune reads CSV with memory_mb and duration_ms, JSON lines with the same names, REPORT logs (text or JSON)"
-    " and its own saved runs"
+    "powertune reads logs with REPORT records (text or JSON, as any AWS tool prints or packs them), results of Logs"
+    " Insights, events of Lambda Insights, output of AWS Lambda Power Tuning, CSV or JSON lines with memory_mb and"
+    " duration_ms, and its own saved runs"
 )
 
 SYNC = re.compile(
@@ -54,7 +50,6 @@ _LONGEST_PREFIX = 400
 _MOST_AGAIN = 100
 _NEVER_IN_ROWS = {"type", "message", "schema_version", "event_type"}
 _DECODER = json.JSONDecoder()
-_WITH_MESSAGE = "@message"
 
 
 class LineReader:
@@ -72,11 +67,19 @@ class LineReader:
         self.origin = origin
         """What is known of all records that do not say better."""
         self._recording = recording
-        self._shown = shown
-        self._skip_invalid = skip_invalid
         self.started = Started(recording)
+        self._rows = RowIntake(
+            recording,
+            shown,
+            skip_invalid=skip_invalid,
+            origin=origin,
+            read_message=lambda row: self._values.read_message_row(row, origin),
+        )
         self._values = JsonValues(
-            recording, self.started, add_row=lambda row: self._add_row(row, None), add_event=add_event
+            recording,
+            self.started,
+            add_row=lambda row: self._rows.add(row, self._number),
+            add_event=add_event,
         )
         self._reports = ReportReader()
         self._prefix = NOTHING
@@ -178,7 +181,7 @@ class LineReader:
         self._end_reports()
         if self._table:
             for number, row in self._table.close():
-                self._add_row(row, number)
+                self._rows.add(row, number)
             self._table = None
         if self._document:
             self._break_document(self._document)
@@ -202,7 +205,7 @@ class LineReader:
         elif self._begin_table(line, is_first=was_first):
             self._end_reports()
         elif self._are_rows and not (MARK in line or JSON_MARK in line):
-            self._complain(InvalidRowError("is no JSON object"), self._number)
+            self._rows.complain(InvalidRowError("is no JSON object"), self._number)
         else:
             self._are_rows = False
             self._feed_reports(line)
@@ -288,13 +291,13 @@ class LineReader:
                 self._add_item("", item, {})
             return
         if not self._read_value(value, clearly=self._clearly) and self._are_rows:
-            self._complain(InvalidRowError("is no JSON object"), self._number)
+            self._rows.complain(InvalidRowError("is no JSON object"), self._number)
 
     def _read_value(self, value: Any, *, clearly: bool) -> bool:
         try:
             known = self._values.read(value, self.origin, clearly=clearly, prefix=self._json_prefix)
         except RunFileError as error:
-            self._refuse(f"{error}", hint="save the run again, or read it with the powertune that wrote it")
+            self._rows.refuse(f"{error}", hint="save the run again, or read it with the powertune that wrote it")
             return True
         if known:
             self._are_rows = self._values.was_row
@@ -310,7 +313,7 @@ class LineReader:
         if key in STREAMED and self._values.read_item(key, value, before, self.origin):
             return
         if isinstance(value, dict) and is_row(value) and not value.keys() & _NEVER_IN_ROWS and not self._clearly:
-            self._add_row(value, self._items, unit="row")
+            self._rows.add(value, self._items, unit="row")
         else:
             self._read_value(value, clearly=self._clearly)
 
@@ -350,7 +353,7 @@ class LineReader:
         lines = [(line, number) for text, number in self._document_lines for line in _LINE.findall(text)]
         self._document, self._document_lines = None, []
         if self._are_rows:
-            self._complain(InvalidRowError("is no JSON object"), lines[0][1])
+            self._rows.complain(InvalidRowError("is no JSON object"), lines[0][1])
             self._again.extendleft(lines[:0:-1])
             return
         before = self._recording.count + self._recording.damaged + len(self._recording.aggregates)
@@ -379,7 +382,7 @@ class LineReader:
         except (ValueError, RecursionError):
             pass
         if emitted or '"schema_version"' in content:
-            self._refuse(what, hint="save or copy it again")
+            self._rows.refuse(what, hint="save or copy it again")
         elif self.nothing.startswith("holds no"):
             self.nothing = what
 
@@ -391,7 +394,7 @@ class LineReader:
             return False
         delimiter = delimiter_of(line)
         names = header_of(line, delimiter)
-        good = has_figures(names, clearly=self._clearly) or _WITH_MESSAGE in names
+        good = has_figures(names, clearly=self._clearly) or WITH_MESSAGE in names
         if not good or MARK in line:
             if is_first and MARK not in line:
                 self.nothing = missing_columns(names) or self.nothing
@@ -408,62 +411,12 @@ class LineReader:
             return True
         assert self._table is not None  # noqa: S101 - for the type checker
         if MARK in line or JSON_MARK in line or _PLATFORM.match(start):
-            return _WITH_MESSAGE not in self._table.names
+            return WITH_MESSAGE not in self._table.names
         if not _HEADER.search(line):
             return False
         names = header_of(line, delimiter_of(line))
-        return has_figures(names, clearly=True) or _WITH_MESSAGE in names
+        return has_figures(names, clearly=True) or WITH_MESSAGE in names
 
     def _add_rows(self, table: TableReader, line: str) -> None:
         for number, row in table.feed(line, self._number):
-            self._add_row(row, number)
-
-    def _add_row(self, row: Row | InvalidRowError, number: int | None, *, unit: str = "line") -> None:
-        try:
-            if isinstance(row, InvalidRowError):
-                raise row
-            if _WITH_MESSAGE in row and self._values.read_message_row(row, self.origin):
-                return
-            if is_blank(row) and any(name.startswith("@") for name in row):  # an event of another kind
-                return
-            basis = str(row.get("basis") or "measured")
-            if basis in ("interpolated", "extrapolated"):  # powertune's own CSV has such sizes; nothing ran there
-                return
-            origin, record, at_ms = read_row(row)
-            origin = self._filled(origin)
-            if basis == "scaled":
-                hint = self._recording.hint(origin.function)
-                hint.scaled, hint.calibrated = True, False
-            if isinstance(record, Aggregate):
-                self._recording.add_aggregate(origin, record)
-            else:
-                self._recording.add_run(origin, record, at_ms)
-        except InvalidRowError as error:
-            self._complain(error, number or self._number, unit=unit)
-
-    def _filled(self, origin: Origin) -> Origin:
-        """Return what a row says of its function, with what is known of all rows where it says nothing."""
-        if self.origin == Origin():
-            return origin
-        return Origin(
-            origin.function or self.origin.function,
-            origin.architecture or self.origin.architecture,
-            origin.region or self.origin.region,
-            origin.runtime or self.origin.runtime,
-        )
-
-    def _complain(self, error: InvalidRowError, number: int, *, unit: str = "line") -> None:
-        place = f"{unit} {number}" if number > 0 else f"behind byte {-number:,}"
-        problem = f"{self._shown}, {place}: {error}"
-        if not self._skip_invalid:
-            raise BadInputError(
-                problem, hint="mend or remove that row, or leave such rows out with --skip-invalid"
-            ) from None
-        self._recording.add_complaint(problem)
-
-    def _refuse(self, what: str, *, hint: str) -> None:
-        """Complain of a document as a whole."""
-        problem = f"{self._shown}: {what}" if what.startswith("the run file") else f"{self._shown} {what}"
-        if not self._skip_invalid:
-            raise BadInputError(text.printable(problem, limit=400), hint=hint)
-        self._recording.add_complaint(problem)
+            self._rows.add(row, number)

@@ -1,5 +1,6 @@
 """Reads all files of a recording, side by side where that is worth it, into one."""
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
@@ -49,7 +50,7 @@ def read_files(
     workers = engine.jobs or (usable_processors() if size >= _WORTH_PROCESSES else 1)
     with executor_for(engine.name, workers=workers, scheduler=engine.scheduler) as (executor, count):
         whole = Recording()
-        reader = _Reader(executor, count, skip_invalid=skip_invalid, progress=progress)
+        reader = _Reader(executor, count, skip_invalid=skip_invalid, progress=progress, is_far=engine.name != "local")
         for part, readings in reader.read(inputs):
             whole.merge(reader.finished(part, readings))
     whole.pack()
@@ -64,11 +65,14 @@ def read_files(
 class _Reader:
     """Has the parts of files read, and puts them together again."""
 
-    def __init__(self, executor: Executor, workers: int, *, skip_invalid: bool, progress: Progress) -> None:
+    def __init__(
+        self, executor: Executor, workers: int, *, skip_invalid: bool, progress: Progress, is_far: bool
+    ) -> None:
         self._executor = executor
         self._workers = workers
         self._skip_invalid = skip_invalid
         self._is_here = isinstance(executor, Here)
+        self._is_far = is_far
         self._steps = _Megabytes(progress)
 
     def read(self, inputs: Inputs) -> Iterator[tuple[Part, list[Reading]]]:
@@ -105,6 +109,8 @@ class _Reader:
         for reading in readings:
             if reading.refused:
                 message, hint, by_aws = reading.refused
+                if self._is_far:
+                    hint += "; Dask's workers read it by themselves, so each has to find it under that name"
                 raise (AwsError if by_aws else BadInputError)(message, hint=hint)
             whole.merge(reading.recording)
         if len(whole.named) > 1 and len(readings) > 1:
@@ -114,6 +120,8 @@ class _Reader:
     def _submit(self, part: Part) -> "Future[Reading]":
         if self._is_here or part.name == STANDARD_INPUT:  # which nobody else can read
             return Here().submit(partial(read_part, part, skip_invalid=self._skip_invalid, step=self._steps.add))
+        if self._is_far and not part.name.startswith("s3://"):  # where this process is says nothing to others
+            part = replace(part, name=os.path.abspath(part.name))  # noqa: PTH100 - resolves no links, as elsewhere
         return self._executor.submit(partial(read_part, part, skip_invalid=self._skip_invalid))
 
 

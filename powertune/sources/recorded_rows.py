@@ -62,7 +62,7 @@ _CLEAR_NAMES = {
     "memory": {"memorymb", "memorysizemb"},
     "duration": {"durationms", "meanms", "meandurationms", "avgdurationms"},
 }
-"""Names that no other program's log line has by chance."""
+"""Names that no other program's log line has by chance; nor has it what was billed beside a memory size."""
 _TIME_COLUMNS = ("timestamp", "timestampms", "time", "endtime", "loggedat")
 
 _ARCHITECTURE_WORDS = {"x86": "x86_64", "amd64": "x86_64", "x86_64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
@@ -103,13 +103,17 @@ def _find_columns(names: tuple[str, ...]) -> Mapping[str, str]:
 def has_figures(names: Iterable[str], *, clearly: bool = False) -> bool:
     """Tell whether columns of these names are enough for a table of durations.
 
-    `clearly` demands names that say so by themselves: with a unit, or those of Logs Insights.
+    `clearly` demands names that say so by themselves: with a unit, those of Logs Insights, or with what was billed.
     """
     found = _find_columns(tuple(names))
     if not {"memory", "duration"} <= found.keys():
         return False
-    return not clearly or all(
-        _plain(found[meaning]) in clear or found[meaning].startswith("@") for meaning, clear in _CLEAR_NAMES.items()
+    return (
+        not clearly
+        or "billed" in found
+        or all(
+            _plain(found[meaning]) in clear or found[meaning].startswith("@") for meaning, clear in _CLEAR_NAMES.items()
+        )
     )
 
 

@@ -1,7 +1,7 @@
 """A million records damaged in every way that comes to mind: no crash, no hang, and no figure that is not in the text.
 
 By hand: `python -m pytest -m benchmark -s tests/benchmarks/test_recorded_fuzz.py`. POWERTUNE_FUZZ_RECORDS sets the
-number.
+number, POWERTUNE_FUZZ_SEED what is damaged and how.
 """
 
 import gzip
@@ -11,14 +11,17 @@ import random
 import re
 import time
 import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from powertune.model.invocation import Invocation
 from powertune.sources.reading import Part, read_part
-from powertune.sources.recording import Run
 
 RECORDS = int(os.environ.get("POWERTUNE_FUZZ_RECORDS", "1000000"))
+SEED = int(os.environ.get("POWERTUNE_FUZZ_SEED", "7"))
 PER_FILE = 200
 DATA = Path(__file__).parents[1] / "data" / "report_lines.txt"
 HOSTILE = (
@@ -28,7 +31,9 @@ HOSTILE = (
     b"XRAY TraceId: ", b'{"time":"', b"memory_mb,duration_ms\n", b'{"logEvents":[', b"[" * 500,
     b"lambda-power-tuning.show/#",
 )  # fmt: skip
-NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
+"""All that a person takes for a figure: `.5` in a table too, and `1e3`."""
+WHOLE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 pytestmark = pytest.mark.benchmark
 
@@ -49,87 +54,153 @@ def seeds() -> list[bytes]:
     return prefixed + events + [b"memory_mb,duration_ms\n128,5.5\n256,4.5", b'{"memory_mb":128,"duration_ms":5.5}']
 
 
-def damaged(rnd: random.Random, line: bytes, others: list[bytes]) -> bytes:
-    """Return a record cut, joined, reordered, overwritten, or in another encoding."""
+KNOWN = seeds()
+
+Damage = Callable[[random.Random, bytes], bytes]
+
+
+def place_in(rnd: random.Random, line: bytes) -> int:
+    return rnd.randrange(len(line) + 1)
+
+
+def cut_end(rnd: random.Random, line: bytes) -> bytes:
+    return line[: place_in(rnd, line)]
+
+
+def cut_start(rnd: random.Random, line: bytes) -> bytes:
+    return line[place_in(rnd, line) :]
+
+
+def cut_out(rnd: random.Random, line: bytes) -> bytes:
+    place = place_in(rnd, line)
+    return line[:place] + line[place + rnd.randint(1, 12) :]
+
+
+def put_in_hostile_text(rnd: random.Random, line: bytes) -> bytes:
+    place = place_in(rnd, line)
+    return line[:place] + rnd.choice(HOSTILE) + line[place:]
+
+
+def overwrite_a_byte(rnd: random.Random, line: bytes) -> bytes:
+    place = place_in(rnd, line)
+    return line[:place] + bytes([rnd.randrange(256)]) + line[place + 1 :]
+
+
+def join(rnd: random.Random, line: bytes) -> bytes:
+    return line + rnd.choice((b"", b" ", b"\t", b",")) + rnd.choice(KNOWN)
+
+
+def reorder(rnd: random.Random, line: bytes) -> bytes:
+    fields = line.split(b"\t")
+    rnd.shuffle(fields)
+    return b"\t".join(fields)
+
+
+def swap_a_figure(rnd: random.Random, line: bytes) -> bytes:
+    figures = list(re.finditer(rb"[0-9]+", line))
+    if not figures:
+        return line
+    figure = rnd.choice(figures)
+    return line[: figure.start()] + rnd.choice(HOSTILE) + line[figure.end() :]
+
+
+def encode_otherwise(rnd: random.Random, line: bytes) -> bytes:
+    return line.decode("latin-1").encode(rnd.choice(("utf-16-le", "utf-8", "utf-7", "cp500")))
+
+
+ALONE: Mapping[str, Damage] = {
+    "cut at the end": cut_end,
+    "cut at the start": cut_start,
+    "cut within": cut_out,
+    "hostile text put in": put_in_hostile_text,
+    "a byte overwritten": overwrite_a_byte,
+    "joined with another": join,
+    "fields in another order": reorder,
+    "a figure swapped": swap_a_figure,
+    "in another encoding": encode_otherwise,
+}
+
+
+def damage_often(rnd: random.Random, line: bytes) -> bytes:
     for _ in range(rnd.randint(1, 3)):
-        place = rnd.randrange(len(line) + 1)
-        match rnd.randrange(9):
-            case 0:
-                line = line[:place]
-            case 1:
-                line = line[place:]
-            case 2:
-                line = line[:place] + line[place + rnd.randint(1, 12) :]
-            case 3:
-                line = line[:place] + rnd.choice(HOSTILE) + line[place:]
-            case 4:
-                line = line[:place] + bytes([rnd.randrange(256)]) + line[place + 1 :]
-            case 5:
-                line = line + rnd.choice((b"", b" ", b"\t", b",")) + rnd.choice(others)
-            case 6:
-                fields = line.split(b"\t")
-                rnd.shuffle(fields)
-                line = b"\t".join(fields)
-            case 7:
-                line = re.sub(rb"[0-9]+", lambda _found: rnd.choice(HOSTILE), line, count=1)
-            case _:
-                line = line.decode("latin-1").encode(rnd.choice(("utf-16-le", "utf-8", "utf-7", "cp500")))
+        line = rnd.choice(list(ALONE.values()))(rnd, line)
     return line
 
 
+DAMAGES: Mapping[str, Damage] = {**ALONE, "one to three of these": damage_often}
+
+
+class Text:
+    """What a person sees in a file."""
+
+    def __init__(self, data: bytes) -> None:
+        text = (
+            re.sub(r"\r\n?", "\n", data.decode("utf-8", "backslashreplace")).replace("\\\\", "\\").replace("\\t", "\t")
+        )
+        self._lines = text.split("\n")
+        self._figures = [figures_in(line) for line in self._lines]
+        self._near: dict[str | None, set[float]] = {None: figures_in(text.replace("\\n", "\n"))}
+        self.has_restores = "Restore" in text or "restore" in text
+
+    def near(self, request_id: str | None) -> set[float]:
+        """Return the figures around all places of a request id: a record may be wrapped over lines."""
+        if request_id is not None and request_id not in self._near:
+            # It may stand there over two lines, or with the escapes of JSON in it.
+            part = max(re.split(r"[^0-9A-Za-z-]", request_id), key=len)
+            places = [number for number, line in enumerate(self._lines) if part in line]
+            assert places, request_id
+            around = {line for place in places for line in range(max(0, place - 20), place + 20)}
+            self._near[request_id] = set().union(*(self._figures[line] for line in around if line < len(self._lines)))
+        return self._near[request_id]
+
+
 def figures_in(text: str) -> set[float]:
-    return {float(figure) for figure in NUMBER.findall(text) if len(figure) < 25}
+    return {float(figure) for pattern in (NUMBER, WHOLE) for figure in pattern.findall(text)}
 
 
-def assert_literal(run: Run, lines: list[str], everywhere: set[float]) -> None:
+def assert_literal(invocation: Invocation, text: Text) -> None:
     """Assert that the figures of a run stand in the lines that hold its request id, and are such as Lambda prints."""
-    invocation = run.invocation
-    near = everywhere
-    if invocation.request_id:
-        begins = invocation.request_id.split("\n")[0]  # a quoted cell of a table may go on in the next line
-        places = [number for number, line in enumerate(lines) if begins in line]
-        assert places, invocation
-        # A record may be wrapped over lines, and an object is printed over many.
-        near = figures_in("\n".join("\n".join(lines[max(0, place - 20) : place + 20]) for place in places))
+    near = text.near(invocation.request_id or None)
     assert 128 <= invocation.memory_mb <= 10_240
-    is_restored = invocation.cold and any("Restore" in line or "restore" in line for line in lines)
     for figure in (invocation.duration_ms, invocation.billed_ms, invocation.max_memory_used_mb, invocation.memory_mb):
         assert figure is None or (figure in near and 0 <= figure <= 1e9), (figure, invocation)
     # Of a restore that is not billed apart, what is billed beyond the handler is taken: a difference of two figures.
+    is_restored = invocation.cold and text.has_restores
     assert invocation.init_ms is None or invocation.init_ms in near or is_restored, invocation
 
 
 def test_no_damage_makes_up_a_figure(tmp_path: Path) -> None:
-    rnd = random.Random(7)  # noqa: S311 - no secret hangs on it
-    known = seeds()
+    rnd = random.Random(SEED)  # noqa: S311 - no secret hangs on it
     path = tmp_path / "fuzzed"
-    runs = marked = refused = 0
+    counts = {name: Counter[str]() for name in DAMAGES}
     slowest_s = 0.0
     for number in range(RECORDS // PER_FILE):
-        lines = [damaged(rnd, rnd.choice(known), known) for _ in range(PER_FILE)]
-        data = b"\n".join(lines)
-        if number % 20:  # else it is a binary file at once
+        name, damage = list(DAMAGES.items())[number % len(DAMAGES)]
+        data = b"\n".join(damage(rnd, rnd.choice(KNOWN)) for _ in range(PER_FILE))
+        if number % 19:  # else it is a binary file at once
             data = data.replace(b"\0", b"")
         path.write_bytes(data)
         began = time.perf_counter()
         reading = read_part(Part(str(path)), skip_invalid=True)
         slowest_s = max(slowest_s, time.perf_counter() - began)
-        refused += reading.refused is not None
         found = reading.recording
-        text = re.sub(r"\r\n?", "\n", data.decode("utf-8", "backslashreplace")).replace("\\\\", "\\")
-        lines_of_text = text.replace("\\t", "\t").split("\n")
-        everywhere = figures_in(text.replace("\\t", "\t").replace("\\n", "\n"))
-        for run in found.kept_runs():
-            assert_literal(run, lines_of_text, everywhere)
-            runs += 1
-        marked += found.damaged + found.invalid
-        if number % 1000 == 999:
-            print(f"\n{(number + 1) * PER_FILE:,} records, {runs:,} runs, {marked:,} damaged", end="", flush=True)
+        text = Text(data)
+        runs = list(found.kept_runs())
+        for run in runs:
+            assert_literal(run.invocation, text)
+        counts[name].update(
+            records=PER_FILE, runs=len(runs), damaged=found.damaged, invalid=found.invalid,
+            refused=reading.refused is not None, binary=reading.nothing == "is a binary file",
+        )  # fmt: skip
     print(
-        f"\n\n{RECORDS // PER_FILE * PER_FILE:,} damaged records in files of {PER_FILE}: {runs:,} read, {marked:,}"
-        f" counted as damaged, {refused:,} files refused; slowest file {slowest_s:.2f} s"
+        f"\n\n{RECORDS // PER_FILE * PER_FILE:,} records in files of {PER_FILE}, seed {SEED}; slowest file"
+        f" {slowest_s:.2f} s"
     )
-    assert runs > RECORDS // 20
+    kinds = ("records", "runs", "damaged", "invalid", "refused", "binary")
+    print(f"{'':24}" + "".join(f"{kind:>10}" for kind in kinds))
+    for name, of in {**counts, "all": sum(counts.values(), Counter[str]())}.items():
+        print(f"{name:24}" + "".join(f"{of[kind]:>10,}" for kind in kinds))
+    assert sum(of["runs"] for of in counts.values()) > RECORDS // 20
     assert slowest_s < 10
 
 

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import json
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from believable_lambda import BelievableLambda
 
 from powertune.cli.main import main
 from powertune.errors import PowertuneError
-from powertune.sources import inputs
+from powertune.sources import engines, inputs
 from powertune.sources.inputs import find_inputs, split
 from powertune.sources.recorded_files import Engine, read_files
 from powertune.sources.recording import Recording
@@ -187,9 +188,9 @@ def cluster() -> Iterator[str]:
 @needs_dask
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.filterwarnings("ignore")  # of Dask's own, which are not ours to mend
-def test_a_dask_cluster_gives_the_figures_of_one_process_bit_for_bit(cluster: str, tmp_path: Path) -> None:
-    names = [str(tmp_path / write(f"{number}.log", log(15_000, seed=number))) for number in range(3)]
-    names.append(str(tmp_path / write("c.gz", gzip.compress(log(1_000, seed=9).encode()))))
+def test_a_dask_cluster_gives_the_figures_of_one_process_bit_for_bit(cluster: str) -> None:
+    names = [write(f"{number}.log", log(15_000, seed=number)) for number in range(3)]
+    names.append(write("c.gz", gzip.compress(log(1_000, seed=9).encode())))
     alone = read_files(names, engine=Engine(jobs=1))
     assert figures(read_files(names, engine=Engine("dask", scheduler=cluster))) == figures(alone)
     few = read_files(names[-1:], engine=Engine(jobs=1))
@@ -201,6 +202,42 @@ def test_a_dask_cluster_gives_the_figures_of_one_process_bit_for_bit(cluster: st
 def test_a_scheduler_that_is_not_there_is_told() -> None:
     with pytest.raises(PowertuneError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
         read_files([write("a.log", log(3))], engine=Engine("dask", scheduler="tcp://127.0.0.1:9"))
+
+
+@needs_dask
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_that_dasks_workers_do_not_find_is_told(cluster: str) -> None:
+    with pytest.raises(PowertuneError, match="No such file") as raised:
+        read_files(["nothere.log"], engine=Engine("dask", scheduler=cluster))
+    assert "each has to find it under that name" in raised.value.hint
+
+
+@needs_dask
+@pytest.mark.filterwarnings("ignore")
+def test_dasks_workers_need_the_same_powertune(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "__version__", "9.9.9")
+    with pytest.raises(PowertuneError, match=r"has powertune .*, and this is 9\.9\.9"):
+        read_files([write("a.log", log(3))], engine=Engine("dask", scheduler=cluster))
+
+
+@needs_dask
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster  # noqa: PLC0415 - may not be there
+
+    monkeypatch.setattr(engines, "_PATIENCE_S", 0.5)
+    with LocalCluster(n_workers=0, dashboard_address=None, processes=True) as empty:  # type: ignore[no-untyped-call] # Dask has no types
+        engine = Engine("dask", scheduler=str(empty.scheduler_address))
+        with pytest.raises(PowertuneError, match="no worker"):
+            read_files([write("a.log", log(3))], engine=engine)
+
+
+def test_a_process_that_is_ended_from_outside_is_told() -> None:
+    with (
+        pytest.raises(PowertuneError, match="ended from outside"),
+        engines.executor_for("local", workers=2) as (pool, _),
+    ):
+        pool.submit(os._exit, 9).result()
 
 
 # --- S3 ---
@@ -308,6 +345,14 @@ def test_many_functions_are_a_run_each_and_one_ranking(capfd: pytest.CaptureFixt
     assert rows[0].startswith("function,architecture,region,current_memory_mb,recommended_memory_mb,")
     assert [row.split(",")[0] for row in rows[1:]] == [run["function"]["name"] for run in runs]
     assert "| f0 |" in Path("ranking.md").read_text(encoding="utf-8")
+
+
+def test_what_is_wrong_with_a_file_is_told_of_no_function(capfd: pytest.CaptureFixture[str]) -> None:
+    damaged = "REPORT RequestId: 5\tDuration: 5 m\n"
+    name = write("all.json", damaged + "".join(subscription(f"f{number}", 6, seed=number) for number in range(2)))
+    _, _, errors = estimate(capfd, name)
+    assert "Warning: 1 REPORT record could not be read" in errors
+    assert "Warning: f0: " in errors
 
 
 def test_one_of_many_functions_has_the_run_it_would_have_alone(capfd: pytest.CaptureFixture[str]) -> None:

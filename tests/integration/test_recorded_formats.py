@@ -239,6 +239,8 @@ FORMATS: dict[str, str | bytes] = {
     "CSV": "memory_mb,duration_ms\n128,5.5\n128,6.5\n256,4.5\n",
     "JSON lines": '{"memory_mb":128,"duration_ms":5.5}\n{"memory_mb":128,"duration_ms":6.5}\n'
     '{"memory_mb":256,"duration_ms":4.5}\n',
+    "JSON lines with what was billed": '{"memory_size":128,"duration":5.5,"billed_duration":6}\n'
+    '{"memory_size":128,"duration":6.5,"billed_duration":7}\n{"memory_size":256,"duration":4.5,"billed_duration":5}\n',
     "JSON lines of another tool": '{"memorySizeMB":128,"durationMs":5.5}\n{"memorySizeMB":128,"durationMs":6.5}\n'
     '{"memorySizeMB":256,"durationMs":4.5}\n',
 }

@@ -1,6 +1,9 @@
 """What must hold for any bill and any price list, whatever the function, its use, and what the network makes of it."""
 
+import csv
+import io
 import json
+import re
 from datetime import date
 from decimal import Decimal
 from random import Random
@@ -11,11 +14,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from price_lists import PriceList
 
+import powertune
 from powertune.aws_lambda.bill import explain, figure, month_lines, provisioned_month, total
 from powertune.aws_lambda.price_book import read_row, region_prices, regions, row_document
 from powertune.aws_lambda.price_list import PriceListError, read_api_products, read_offer_file, region_row
 from powertune.aws_lambda.pricing import ARCHITECTURES, Prices, Rates, find_prices, rates_for
-from powertune.report import Style, bill_format
+from powertune.model.invocation import Invocation
+from powertune.report import FORMATS, Style, bill_format, ranking, render
 
 TODAY = date(2026, 11, 23)
 DUST = Decimal("1e-20")
@@ -146,6 +151,30 @@ def test_no_charge_is_ever_shown_as_nothing(found: Rates, memory_mb: int, durati
         if amount.startswith(("$", "¥", "-$", "-¥")):
             assert set(amount) & set("123456789"), line
     assert "$0.00\n" not in shown
+
+
+prices = st.floats(-25, 0).map(lambda power: 10.0**power)
+NOTHING = re.compile(r"[$¥]0(?:\.0*)?(?![0-9.])")
+
+
+@settings(max_examples=100)
+@given(prices, st.just(0) | prices, st.floats(0.01, 900_000), st.none() | st.floats(1, 1e9), st.sampled_from(FORMATS))
+def test_no_format_shows_a_cost_as_nothing(
+    per_gb_second: float, per_request: float, duration_ms: float, invocations_per_month: float | None, form: str
+) -> None:
+    options: Any = {} if invocations_per_month is None else {"invocations_per_month": invocations_per_month}
+    runs = [Invocation(size, duration_ms / share) for size, share in ((128, 1), (512, 2.5), (1024, 3)) for _ in "12"]
+    run = powertune.estimate(
+        runs, price_gb_second=per_gb_second, price_request=per_request, current_memory_mb=512, **options
+    )
+    # That two sizes may cost the same is no cost.
+    shown = re.sub(r"\(95 % interval: [^)]*\)", "", render(run, form, Style(200)))
+    assert not NOTHING.search(shown)
+    if form == "csv":
+        costs = [float(row["usd_per_million"]) for row in csv.DictReader(io.StringIO(render(run, form)))]
+        assert all(costs)
+    if form in ranking.FORMATS and ranking.saving_of(run) and ranking.saving_of(run).amount:  # type: ignore[union-attr] # there is one
+        assert not NOTHING.search(ranking.render([run], form, Style(200)))
 
 
 @given(st.decimals("1e-25", "1e15", allow_nan=False, allow_infinity=False))

@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": {"tally", "progress_table"},
     "aws_lambda": {"model"},
     "analysis": {"aws_lambda", "model"},
-    "sources": {"aws_lambda", "model", "progress"},
+    "sources": {"aws_lambda", "model", "progress", "__init__"},
     "report": {"aws_lambda", "model"},
     "tuning": {"analysis", "aws_lambda", "model", "progress", "sources", "__init__"},
     "cli": {"tuning", "sources", "report", "aws_lambda", "model", "progress", "__init__"},

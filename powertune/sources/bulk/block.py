@@ -4,6 +4,7 @@ Digits become numbers, and bytes are told apart, by the arithmetic of eight byte
 Lemire, "Parsing gigabytes of JSON per second", VLDB Journal 28, 2019, section 3; Warren, Hacker's Delight, 2012, 6-1.
 """
 
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -24,13 +25,15 @@ def _every(byte: int) -> np.uint64:
 
 _ONES, _HIGH, _LOW7 = _every(0x01), _every(0x80), _every(0x7F)
 _ZEROES, _BEYOND_NINE = _every(ord("0")), _every(0x80 - 10)
-_HYPHEN, _BIT_6 = _every(ord("-")), _every(0x40)
+_HYPHEN = _every(ord("-"))
+_BYTE, _FULL, _POINT = np.uint64(0xFF), _every(0xFF), np.uint64(ord("."))
 _ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 _8, _16, _32, _56, _64 = (np.uint64(bits) for bits in (8, 16, 32, 56, 64))
-_TEN, _HUNDRED, _TEN_THOUSAND = np.uint64(10), np.uint64(100), np.uint64(10_000)
-_LANES_16, _LANES_32, _LANE_64 = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF), np.uint64(0xFFFFFFFF)
-_SCALES = np.array([0, 100, 10, 1], np.int64)
+_TENS, _PAIRS = np.uint64(10 << 8 | 1), np.uint64(0x000000FF_000000FF)
+_FIRST_AND_THIRD, _SECOND_AND_FOURTH = np.uint64(1_000_000 << 32 | 100), np.uint64(10_000 << 32 | 1)
+_SCALES = np.array([0, 100, 10, 1, 0, 0, 0, 0], np.int64)
 """Thousandths that the last digit stands for, by the number of decimals."""
+_MAY_BE_DECIMALS = _SCALES > 0
 
 
 class Block:
@@ -46,6 +49,8 @@ class Block:
         self.bytes = np.frombuffer(self.data, np.uint8)
         self.words: _Words = np.ndarray(size + REACH - 7, "<u8", self.data, 0, (1,))
         self.pairs: npt.NDArray[np.uint16] = np.ndarray(size + REACH - 1, "<u2", self.data, 0, (1,))
+        self._rows: dict[int, npt.NDArray[np.void]] = {}
+        """Views of the buffer in which each place holds so many words."""
 
     @classmethod
     def of(cls, text: bytes) -> "Block":
@@ -62,15 +67,49 @@ class Block:
 
     def where(self, byte: bytes, begin: int, end: int) -> Ints:
         """Return all places of a byte from `begin` to before `end`."""
-        return np.flatnonzero(self.bytes[begin:end] == byte[0]) + begin
+        is_there = self.bytes[begin : end + (begin - end) % 8] == byte[0]
+        eights = is_there.view(np.uint64)
+        some = np.flatnonzero(eights != 0)  # most hold none, and are passed over together
+        found = np.flatnonzero(eights[some].view(np.bool_))
+        places: Ints = some[found >> 3] * 8 + (found & 7) + begin
+        return places[: np.searchsorted(places, end)]
 
     def has(self, places: Ints, literal: bytes) -> Flags:
-        """Tell at which places this text of eight bytes or more stands."""
-        last = len(literal) - 8
-        found: Flags = self.words[places + last] == np.uint64(int.from_bytes(literal[last:], "little"))
-        for offset in range(0, last, 8):
-            word = np.uint64(int.from_bytes(literal[offset : offset + 8], "little"))
-            found &= self.words[places + offset] == word
+        """Tell at which places this text stands."""
+        return _are(self._words_at(places, -(-len(literal) // 8)), literal, 0)
+
+    def numbers_behind(self, places: Ints, literal: bytes) -> tuple[Flags, Ints, Ints]:
+        """Tell where this text and a number of one to seven digits stand; return the numbers, and where they end.
+
+        The number has to be followed by something that is looked at, too: of a longer one the first seven digits count.
+        No place may lie in the first seven bytes.
+        """
+        before = -len(literal) % 8
+        words = self._words_at(places - before, (before + len(literal)) // 8 + 1)
+        number, length = _number(words[:, -1])
+        return _are(words, literal, before) & (length > 0), number, places + (len(literal) + length)
+
+    def decimals_behind(self, places: Ints, literal: bytes) -> tuple[Flags, Ints, Ints]:
+        """Do the same for numbers that may have one to three decimals; they are returned in thousandths."""
+        before = -len(literal) % 8
+        words = self._words_at(places - before, (before + len(literal)) // 8 + 2)
+        first: _Words = words[:, -2]
+        whole, length = _number(first)
+        bits: _Words = (length.view(np.uint64) + _ONE) << _THREE
+        behind: _Words = (first >> bits) | (words[:, -1] << (_64 - bits))
+        fraction, digits = _number(behind)
+        has_point = (first >> (bits - _8)) & _BYTE == _POINT
+        good = _are(words, literal, before) & (length > 0) & (~has_point | _MAY_BE_DECIMALS[digits])
+        number = whole * 1000 + fraction * (_SCALES[digits] * has_point)
+        return good, number, places + (len(literal) + length + (digits + 1) * has_point)
+
+    def _words_at(self, places: Ints, count: int) -> _Words:
+        """Return the words at places, a row for each: to fetch many that lie together takes hardly longer than one."""
+        rows = self._rows.get(count)
+        if rows is None:
+            length = 8 * count
+            rows = self._rows[count] = np.ndarray(len(self.data) - length + 1, f"V{length}", self.data, 0, (1,))
+        found: _Words = rows[places].view("<u8").reshape(len(places), count)
         return found
 
     def are_ids(self, places: Ints, length: int) -> Flags:
@@ -78,40 +117,45 @@ class Block:
 
         None of them is white space, a quote, a backslash or beyond ASCII: all lie from 0x2d to 0x4f or 0x60 to 0x6f.
         """
-        last = length - 8
-        low: _Words = np.zeros(len(places), np.uint64)
-        high: _Words = np.zeros(len(places), np.uint64)
-        for offset in (*range(0, last, 8), last):
-            word = self.words[places + offset]
-            low |= word | (word - _HYPHEN)  # the lowest byte below a hyphen borrows from its own highest bit
-            high |= word & (word << _TWO)
-        good: Flags = ((low & _HIGH) | (high & _BIT_6)) == 0
+        words = self._words_at(places, -(-length // 8))
+        if length % 8:
+            words[:, -1] <<= np.uint64(8 * (8 - length % 8))
+            words[:, -1] |= _HYPHEN >> np.uint64(8 * (length % 8))
+        # A byte below a hyphen borrows from its highest bit.
+        wrong = (words - _HYPHEN) | words | ((words & (words << _TWO)) << _ONE)
+        every = wrong[:, 0]
+        for number in range(1, words.shape[1]):
+            every = every | wrong[:, number]
+        good: Flags = every & _HIGH == 0
         return good
 
-    def integers(self, places: Ints) -> tuple[Ints, Ints]:
-        """Return the numbers of one to seven digits at places, and how long each is: 0 where there is none."""
-        word = self.words[places] ^ _ZEROES
-        other = (((word & _LOW7) + _BEYOND_NINE) | word) & _HIGH
-        # From the lowest bit up to the byte of the first that is no digit: one byte more than there are digits.
-        length = ((((other ^ (other - _ONE)) & _ONES) * _ONES) >> _56) - _ONE
-        length *= other != 0
-        number = word << (_64 - (length << _THREE))
-        number = (number * _TEN + (number >> _8)) & _LANES_16
-        number = (number * _HUNDRED + (number >> _16)) & _LANES_32
-        number = (number * _TEN_THOUSAND + (number >> _32)) & _LANE_64
-        return number.astype(np.int64), length.astype(np.int64)
 
-    def decimals(self, places: Ints) -> tuple[Ints, Ints]:
-        """Return the numbers at places in thousandths, and how long each is: 0 where there is none.
+def _are(words: _Words, literal: bytes, begin: int) -> Flags:
+    """Tell which rows of words hold this text from byte `begin` on."""
+    good: Flags = np.ones(len(words), np.bool_)
+    for number, (mask, wanted) in enumerate(_masks(literal, begin)):
+        word = words[:, number]
+        good &= (word if mask == _FULL else word & mask) == wanted
+    return good
 
-        A number has one to seven digits before the point, and one to three behind it or no point.
-        """
-        whole, length = self.integers(places)
-        number = whole * 1000
-        has_point = self.bytes[places + length] == ord(".")
-        if has_point.any():
-            fraction, digits = self.integers(places + length + 1)
-            number += fraction * _SCALES[np.minimum(digits, 3)] * has_point
-            good = ~has_point | ((digits > 0) & (digits <= 3))  # noqa: PLR2004 - thousandths
-            length = (length + (digits + 1) * has_point) * (good & (length > 0))
-        return number, length
+
+@lru_cache
+def _masks(literal: bytes, begin: int) -> list[tuple[np.uint64, np.uint64]]:
+    """Return for each word that a text lies in, from byte `begin` on, which bits of it are its, and what they are."""
+    length = -(-(begin + len(literal)) // 8) * 8
+    behind = length - begin - len(literal)
+    masks = bytes(begin) + b"\xff" * len(literal) + bytes(behind)
+    wanted = bytes(begin) + literal + bytes(behind)
+    return list(zip(np.frombuffer(masks, "<u8"), np.frombuffer(wanted, "<u8"), strict=True))
+
+
+def _number(text: _Words) -> tuple[Ints, Ints]:
+    """Return the numbers of up to seven digits that words begin with, and how long each is: 0 where there is none."""
+    word = text ^ _ZEROES
+    other = (((word & _LOW7) + _BEYOND_NINE) | word) & _HIGH
+    # From the lowest bit up to the byte of the first that is no digit: one byte more than there are digits.
+    length = ((((other ^ (other - _ONE)) & _ONES) * _ONES) >> _56) - _ONE
+    number = word << (_64 - (length << _THREE))
+    number = (number * _TENS) >> _8
+    number = ((number & _PAIRS) * _FIRST_AND_THIRD + ((number >> _16) & _PAIRS) * _SECOND_AND_FOURTH) >> _32
+    return number.view(np.int64), length.view(np.int64)

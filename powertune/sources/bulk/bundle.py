@@ -1,7 +1,7 @@
 """Records that were read in bulk, kept as arrays until it is known whether they are kept at all or only counted."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -77,53 +77,56 @@ def id_numbers(block: Block, reports: Reports) -> npt.NDArray[np.uint64]:
 
 def digests(bundles: Sequence[Bundle]) -> Iterator[tuple[str | None, int, bool, Digest]]:
     """Yield what bundles come to: function if their prefixes tell, memory size in MB, whether cold, and the digest."""
-    functions: list[str | None] = [None]
     numbers: dict[str | None, int] = {None: 0}
-    parts = []
-    for bundle in bundles:
-        places = [0]
-        for prefix in bundle.prefixes:
-            if prefix.function not in numbers:
-                numbers[prefix.function] = len(functions)
-                functions.append(prefix.function)
-            places.append(numbers[prefix.function])
-        parts.append(replace(bundle.reports, prefixes=np.array(places)[bundle.reports.prefixes + 1]))
-    for number, memory_mb, cold, digest in _digests(Reports.joined(parts)):
-        yield functions[number], memory_mb, cold, digest
+    keys = np.concatenate([_keys(bundle, numbers) for bundle in bundles])
+    functions = list(numbers)
+    # Few keys fit into 16 bits, and sorting these counts digits instead of comparing.
+    few = keys.max(initial=0) < np.iinfo(np.int16).max
+    order = np.argsort(keys.astype(np.int16) if few else keys, kind="stable")
+    keys = keys[order]
 
+    def column(name: str) -> Ints:
+        found: Ints = np.concatenate([getattr(bundle.reports, name) for bundle in bundles])[order]
+        return found
 
-def _digests(reports: Reports) -> Iterator[tuple[int, int, bool, Digest]]:
-    is_cold = reports.init_us >= 0
-    keys = ((reports.prefixes * _MEMORY_RANGE + reports.memory_mb) << 1) + is_cold
-    if keys.max(initial=0) < np.iinfo(np.int16).max:
-        order = np.argsort(keys.astype(np.int16), kind="stable")  # which counts digits instead of comparing
-    else:
-        order = np.argsort(keys, kind="stable")
-    keys, rows = keys[order], reports[order]
     begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else keys
-    billed_us = np.add.reduceat(_handler_billed_us(rows), begins)
-    used_mb = np.maximum.reduceat(rows.used_mb, begins)
-    last_ms = np.maximum.reduceat(rows.at_ms, begins)
-    first_ms = np.minimum.reduceat(np.where(rows.at_ms < 0, np.iinfo(np.int64).max, rows.at_ms), begins)
-    durations = _spreads(rows.duration_us, begins)
     ends = np.append(begins[1:], len(keys))
+    duration_us, at_ms = column("duration_us"), column("at_ms")
+    billed_us = np.add.reduceat(_handler_billed_us(duration_us, column("billed_us")), begins)
+    used_mb = np.maximum.reduceat(column("used_mb"), begins)
+    last_ms = np.maximum.reduceat(at_ms, begins)
+    first_ms = np.minimum.reduceat(np.where(at_ms < 0, np.iinfo(np.int64).max, at_ms), begins)
+    durations, init_us = _spreads(duration_us, begins), column("init_us")
     for row, key in enumerate(keys[begins].tolist()):
         cold = bool(key & 1)
         digest = Digest(durations=durations[row], billed_us=int(billed_us[row]))
         if cold:
-            digest.inits = _spreads(rows.init_us[begins[row] : ends[row]], np.zeros(1, np.int64))[0]
+            digest.inits = _spreads(init_us[begins[row] : ends[row]], np.zeros(1, np.int64))[0]
         known = last_ms[row] >= 0
         digest.saw(float(used_mb[row]), int(first_ms[row]) if known else None, int(last_ms[row]) if known else None)
-        yield (*divmod(key >> 1, _MEMORY_RANGE), cold, digest)
+        function, memory_mb = divmod(key >> 1, _MEMORY_RANGE)
+        yield functions[function], memory_mb, cold, digest
 
 
-def _handler_billed_us(rows: Reports) -> Ints:
+def _keys(bundle: Bundle, numbers: dict[str | None, int]) -> Ints:
+    """Return a number for each record: of its function, its memory size, and whether it was cold.
+
+    `numbers` of functions are added to.
+    """
+    reports = bundle.reports
+    keys = (reports.memory_mb << 1) + (reports.init_us >= 0)
+    if any(prefix.function for prefix in bundle.prefixes):
+        known = [0, *(numbers.setdefault(prefix.function, len(numbers)) for prefix in bundle.prefixes)]
+        keys += np.array(known)[reports.prefixes + 1] * (2 * _MEMORY_RANGE)
+    return keys
+
+
+def _handler_billed_us(duration_us: Ints, billed_us: Ints) -> Ints:
     """Return what is billed for each handler alone: as `digest.handler_billed_us`."""
-    over = rows.billed_us - rows.duration_us
-    billed = rows.billed_us.copy()
+    over = billed_us - duration_us
     other = np.flatnonzero((over < 0) | (over >= ROUNDING_US))
-    billed[other] = np.maximum(1, -(-rows.duration_us[other] // 1000)) * 1000
-    return billed
+    billed_us[other] = np.maximum(1, -(-duration_us[other] // 1000)) * 1000
+    return billed_us
 
 
 def _spreads(times_us: Ints, begins: Ints) -> list[Spread]:

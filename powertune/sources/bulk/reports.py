@@ -113,9 +113,7 @@ def _text_marks(block: Block, begin: int, end: int) -> Ints:
     places = block.where(b"P", begin, end) - MARK.index("P")
     if len(places) and places[0] < begin:
         places = places[places >= begin]
-    places = places[block.has(places, MARK[:8].encode())]
-    is_mark: Flags = block.has(places + 8, MARK[8:16].encode()) & (block.bytes[places + 16] == ord(":"))
-    return places[is_mark]
+    return places[block.has(places, MARK.encode())]
 
 
 def _json_marks(block: Block, begin: int, end: int) -> Ints:
@@ -135,25 +133,18 @@ def _match_text(block: Block, marks: Ints) -> tuple[Reports, Flags]:
     ids = marks + len(MARK) + 1
     good = block.bytes[ids - 1] == ord(" ")
     good &= block.are_ids(ids, ID_LENGTH)
-    place = ids + ID_LENGTH
-    good &= block.has(place, b"\tDuration: ")
-    place += len(b"\tDuration: ")
-    duration_us, length = block.decimals(place)
-    good &= length > 0
-    place += length
+    good_one, duration_us, place = block.decimals_behind(ids + ID_LENGTH, b"\tDuration: ")
+    good &= good_one
     billed_ms, place, good = _labelled(block, place, b" ms\tBilled Duration: ", good)
     memory_mb, place, good = _labelled(block, place, b" ms\tMemory Size: ", good)
     used_mb, place, good = _labelled(block, place, b" MB\tMax Memory Used: ", good)
-    good &= (block.pairs[place] == int.from_bytes(b" M", "little")) & (block.bytes[place + 2] == ord("B"))
+    good &= block.has(place, b" MB")
     place += 3
     init_us = np.full(len(marks), -1, np.int64)
     cold = np.flatnonzero(good & block.has(place, b"\tInit Duration: "))
     if len(cold):
-        inits = place[cold] + len(b"\tInit Duration: ")
-        init_us[cold], length = block.decimals(inits)
-        behind = inits + length
-        good[cold] &= length > 0
-        good[cold] &= (block.pairs[behind] == int.from_bytes(b" m", "little")) & (block.bytes[behind + 2] == ord("s"))
+        good_one, init_us[cold], behind = block.decimals_behind(place[cold], b"\tInit Duration: ")
+        good[cold] &= good_one & block.has(behind, b" ms")
         place[cold] = behind + 3
     place += block.bytes[place] == _TAB
     good &= block.bytes[place] == _NEWLINE
@@ -172,11 +163,8 @@ def _match_text(block: Block, marks: Ints) -> tuple[Reports, Flags]:
 
 def _labelled(block: Block, place: Ints, label: bytes, good: Flags) -> tuple[Ints, Ints, Flags]:
     """Return the whole numbers behind a label at places, where they end, and which are good still."""
-    good &= block.has(place, label)
-    place = place + len(label)
-    number, length = block.integers(place)
-    good &= length > 0
-    return number, place + length, good
+    has_one, number, behind = block.numbers_behind(place, label)
+    return number, behind, good & has_one
 
 
 def _behind_xray(block: Block, place: Ints, good: Flags) -> tuple[Ints, Flags]:
@@ -219,23 +207,19 @@ def _match_json(block: Block, marks: Ints, begin: int) -> tuple[Reports, Flags]:
     is_first = block.has(place, status_first)
     good &= is_first | block.has(place, figures_first)
     place += np.where(is_first, len(status_first), len(figures_first))
-    duration_us, length = block.decimals(place)
-    good &= _is_number(block, place, length)
-    place += length
-    billed_ms, place, good = _json_number(block, place, b',"billedDurationMs":', good)
+    good_one, duration_us, behind = block.decimals_behind(place, b"")
+    good &= good_one & _is_number(block, place, behind)
+    billed_ms, place, good = _json_number(block, behind, b',"billedDurationMs":', good)
     memory_mb, place, good = _json_number(block, place, b',"memorySizeMB":', good)
     used_mb, place, good = _json_number(block, place, b',"maxMemoryUsedMB":', good)
     init_us = np.full(len(marks), -1, np.int64)
     cold = np.flatnonzero(good & block.has(place, b',"initDurationMs":'))
     if len(cold):
-        inits = place[cold] + len(b',"initDurationMs":')
-        init_us[cold], length = block.decimals(inits)
-        good[cold] &= _is_number(block, inits, length)
-        place[cold] = inits + length
-    brief = block.bytes[place] == ord("}")
-    for offset in (1, 2):
-        brief &= block.bytes[place + offset] == ord("}")
-    good &= np.where(is_first, brief, block.has(place, b'},"status":"success"}}'))
+        label = b',"initDurationMs":'
+        good_one, init_us[cold], behind = block.decimals_behind(place[cold], label)
+        good[cold] &= good_one & _is_number(block, place[cold] + len(label), behind)
+        place[cold] = behind
+    good &= np.where(is_first, block.has(place, b"}}}"), block.has(place, b'},"status":"success"}}'))
     place += np.where(is_first, 3, len(b'},"status":"success"}}'))
     good &= block.bytes[place] == _NEWLINE
     good &= (memory_mb >= MIN_MEMORY_MB) & (memory_mb <= MAX_MEMORY_MB)
@@ -250,14 +234,13 @@ def _match_json(block: Block, marks: Ints, begin: int) -> tuple[Reports, Flags]:
 
 def _json_number(block: Block, place: Ints, label: bytes, good: Flags) -> tuple[Ints, Ints, Flags]:
     number, behind, good = _labelled(block, place, label, good)
-    first = place + len(label)
-    return number, behind, good & _is_number(block, first, behind - first)
+    return number, behind, good & _is_number(block, place + len(label), behind)
 
 
-def _is_number(block: Block, places: Ints, lengths: Ints) -> Flags:
+def _is_number(block: Block, begins: Ints, ends: Ints) -> Flags:
     """Tell where digits are a number of JSON: one that begins with 0 goes on with a point or not at all."""
-    begins_with_0 = (block.bytes[places] == ord("0")) & (lengths > 1)
-    good: Flags = (lengths > 0) & ~(begins_with_0 & (block.bytes[places + 1] != ord(".")))
+    begins_with_0 = (block.bytes[begins] == ord("0")) & (ends - begins > 1)
+    good: Flags = ~(begins_with_0 & (block.bytes[begins + 1] != ord(".")))
     return good
 
 
