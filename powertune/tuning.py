@@ -15,7 +15,7 @@ from powertune.analysis.doubts import doubts
 from powertune.analysis.drift import find_drift
 from powertune.analysis.duration_model import Prediction, predict
 from powertune.analysis.recommendation import Choice, objection, recommend
-from powertune.analysis.search import SEARCHES, Search, SearchName, hopeless_sizes, new_search
+from powertune.analysis.search import MOST_ROUNDS, Search, hopeless_sizes, new_search
 from powertune.analysis.statistics import missing_payloads, profile_prediction, profile_size
 from powertune.aws_lambda.bill import break_even_utilization
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S, checked_size
@@ -32,7 +32,7 @@ from powertune.aws_lambda.pricing import (
 from powertune.errors import BadInputError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Aggregate, Invocation
-from powertune.model.recommendation import Strategy
+from powertune.model.recommendation import SEARCHES, SearchName, Strategy
 from powertune.model.run_file import RunFileError, from_dict
 from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import Basis, Distribution, Expected, SizeProfile
@@ -362,6 +362,11 @@ def load(path: str | Path) -> TuningRun:
         raise BadInputError(f"{shown}: {error}", hint="give a file made with --save") from error
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"{shown} is no run file", hint="give a file made with --save") from error
+
+
+def most_runs_searched(round_runs: int) -> int:
+    """Return how many warm runs a search makes at most, before any for a precision, at `round_runs` a batch."""
+    return MOST_ROUNDS * round_runs
 
 
 def rates_of(options: Options) -> Rates:

@@ -20,11 +20,8 @@ from powertune.analysis.strata import Stratum, stratify
 from powertune.aws_lambda.cpu import MB_PER_VCPU
 from powertune.aws_lambda.memory import MEMORY_HEADROOM
 from powertune.model.invocation import Invocation, Status
-from powertune.model.recommendation import Strategy
+from powertune.model.recommendation import SearchName, Strategy
 from powertune.model.size_profile import Expected
-
-SearchName = Literal["adaptive", "frugal", "full"]
-SEARCHES: tuple[SearchName, ...] = ("adaptive", "frugal", "full")
 
 _FIRST_SIZES_MB = {"adaptive": (128, 1024, MB_PER_VCPU), "frugal": (128, 1024)}
 """Where a search begins: the smallest size shows waiting and thrash, one vCPU serial work at its fastest, and 1024 MB

@@ -15,8 +15,8 @@ from powertune.cli.deliver import check, deliver
 from powertune.errors import FunctionFailedError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
-    from powertune.analysis.search import SearchName
     from powertune.aws_lambda.pricing import Rates
+    from powertune.model.recommendation import SearchName
     from powertune.model.tuning_run import TuningRun
     from powertune.sources.alpt_input import AlptInput
     from powertune.sources.aws.clients import Aws
@@ -238,7 +238,7 @@ def tune(
         sizes = sizes or alpt.sizes
     source = _source(function, payload, sizes, measuring, on_aws, alpt, pricing.region)
     samples = measuring.samples or (alpt.samples if alpt else None)
-    search: "SearchName" = "full" if alpt else measuring.search.value  # ALPT's input says how often to run each size
+    search: SearchName = "full" if alpt else measuring.search.value  # ALPT's input says how often to run each size
     plan = _plan(source, search, samples, tuning.rates_for_source(source, wanted))
     apply, alias = (alpt.apply or on_aws.apply, alpt.alias or on_aws.alias) if alpt else (on_aws.apply, on_aws.alias)
     if apply:
@@ -275,11 +275,11 @@ def tune(
 
 def _plan(source: "AwsSource", search: "SearchName", samples: int | None, rates: "Rates") -> "Plan":
     """Return what is going to be done. Raises PowertuneError."""
-    from powertune.analysis.search import MOST_ROUNDS  # noqa: PLC0415 - only live tuning searches
+    from powertune.tuning import most_runs_searched  # noqa: PLC0415 - late, as all that measures
 
     if search == "full":
         return source.plan(rates, samples)
-    return source.plan(rates, source.round_runs, at_most=MOST_ROUNDS)
+    return source.plan(rates, source.round_runs, at_most=most_runs_searched(source.round_runs))
 
 
 def _check_combination(function: str | None, payload: str | None, measuring: Measuring, on_aws: OnAws) -> None:

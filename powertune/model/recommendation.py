@@ -7,6 +7,10 @@ from typing import Literal
 Strategy = Literal["cost", "speed", "balanced"]
 STRATEGIES: tuple[Strategy, ...] = ("cost", "speed", "balanced")
 
+SearchName = Literal["adaptive", "frugal", "full"]
+SEARCHES: tuple[SearchName, ...] = ("adaptive", "frugal", "full")
+"""Ways to decide which sizes to measure, and how often."""
+
 Confidence = Literal["high", "medium", "low", "inconclusive"]
 CONFIDENCES: tuple[Confidence, ...] = ("high", "medium", "low", "inconclusive")
 

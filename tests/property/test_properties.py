@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from powertune.analysis.duration_model import predict_duration_ms
+from powertune.analysis.duration_model import Evidence, predict
 from powertune.analysis.recommendation import Choice, objection, recommend
 from powertune.analysis.statistics import summarise
 from powertune.aws_lambda.cpu import MB_PER_VCPU, PERIOD_MS, TICK_MS, visible_vcpus, wall_time_ms
@@ -435,27 +435,31 @@ def test_a_summary_lies_among_its_durations_and_does_not_depend_on_their_order(
     assert summarise(shuffled) == summary
 
 
-known_durations = st.dictionaries(memory_sizes, durations, min_size=2, max_size=6)
+known_durations = st.dictionaries(memory_sizes, durations, min_size=1, max_size=6)
+spreads = st.floats(1e-8, 1.0)
 
 
-@given(known_durations, memory_sizes)
-def test_a_prediction_lies_between_its_neighbours_or_follows_a_sane_trend(
-    known_ms: dict[int, float], memory_mb: int
+@given(known_durations, spreads, memory_sizes, st.randoms(use_true_random=False))
+def test_any_evidence_gives_a_duration_with_an_interval_in_whatever_order(
+    known_ms: dict[int, float], variance: float, memory_mb: int, random: Random
 ) -> None:
-    assume(memory_mb not in known_ms)
-    predicted_ms, basis = predict_duration_ms(known_ms, memory_mb)
-    below = [size for size in known_ms if size < memory_mb]
-    above = [size for size in known_ms if size > memory_mb]
-    if below and above:
-        ends = sorted((known_ms[max(below)], known_ms[min(above)]))
-        assert basis == "interpolated"
-        assert ends[0] * (1 - 1e-9) <= predicted_ms <= ends[1] * (1 + 1e-9)
-        return
-    assert basis == "extrapolated"
-    nearest = min(above) if above else max(below)
-    # Computing scales with memory and waiting not at all; nothing is in between twice or beyond either.
-    ends = sorted((known_ms[nearest], known_ms[nearest] * nearest / memory_mb))
-    assert ends[0] * (1 - 1e-9) <= predicted_ms <= ends[1] * (1 + 1e-9)
+    evidence = [Evidence(size, duration_ms, variance) for size, duration_ms in known_ms.items()]
+    found = predict(evidence, [memory_mb])[memory_mb]
+    low_ms, high_ms = found.duration_ci95_ms
+    assert 0 < low_ms <= high_ms < math.inf
+    assert 0 < found.duration_ms < math.inf
+    random.shuffle(evidence)
+    assert predict(evidence, [memory_mb])[memory_mb] == found
+
+
+@given(known_durations, spreads)
+def test_precise_evidence_is_believed_more_than_the_model(known_ms: dict[int, float], variance: float) -> None:
+    def off(variance: float) -> float:
+        found = predict([Evidence(size, known, variance) for size, known in known_ms.items()], list(known_ms))
+        return max(abs(math.log(found[size].duration_ms / max(known, 0.001))) for size, known in known_ms.items())
+
+    assert off(1e-9) <= 0.01
+    assert off(1e-9) <= off(variance) + 0.01
 
 
 # Recommendations.

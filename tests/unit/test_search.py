@@ -123,7 +123,8 @@ def test_a_size_smaller_than_the_memory_used_is_not_tried_and_one_that_it_fills_
 
 
 def test_a_function_that_always_fails_is_given_up_after_three_sizes() -> None:
-    search, runs, batches = adaptive(), {}, 0
+    search, batches = adaptive(), 0
+    runs: Runs = {}
     while plan := search.next(runs):
         batches += 1
         runs |= {size: [Invocation(size, 5.0, status="failed", error="ValueError")] for size in plan}

@@ -541,7 +541,7 @@ def test_cold_runs_do_not_count_beside_warm_summaries() -> None:
 
 def test_a_prediction_has_a_mean_and_the_init_and_memory_of_its_neighbour() -> None:
     neighbour = profile(run(100.0, used_mb=80), run(300.0, init_ms=200.0))
-    size = profile_prediction(2048, 60.0, "interpolated", neighbour, rates=RATES)
+    size = profile_prediction(2048, Distribution(60.0), "interpolated", neighbour, rates=RATES)
     assert (size.memory_mb, size.status, size.basis) == (2048, "ok", "interpolated")
     assert size.duration_ms == Distribution(60.0)
     assert (size.init_ms, size.max_memory_used_mb) == (neighbour.init_ms, 80)
@@ -551,7 +551,7 @@ def test_a_prediction_has_a_mean_and_the_init_and_memory_of_its_neighbour() -> N
 
 
 def test_a_prediction_is_billed_at_least_a_millisecond() -> None:
-    size = profile_prediction(1024, 0.1, "extrapolated", profile(run(0.2)), rates=RATES)
+    size = profile_prediction(1024, Distribution(0.1), "extrapolated", profile(run(0.2)), rates=RATES)
     assert cost_of(size).per_invocation == pytest.approx(usd_at_1_gb(1))
 
 

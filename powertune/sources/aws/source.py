@@ -148,13 +148,13 @@ class AwsSource:
         """Return what `measure` is going to do. Raises PowertuneError.
 
         `samples` is the number of warm runs at each size, or with `at_most` of one batch at a size, where a search
-        decides on sizes and asks for no more than `at_most` such batches.
+        decides on sizes and asks for no more than `at_most` runs in such batches.
         """
         target = self.inspect()
         asked = DEFAULT_SAMPLES if samples is None else samples
         openers, count = self._openers_and_samples(asked)
         per_size = most_runs(count, openers, self._pace.parallel)
-        most = per_size * len(self.sizes) + (0 if at_most is None else at_most * asked)
+        most = per_size * len(self.sizes) + (at_most or 0)
         self._events.check(most, asked)
         least = min(most_per_run(rates, size, target.timeout_s) for size in self.sizes)
         if self._max_spend is not None and self._max_spend < least:
