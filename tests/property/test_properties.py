@@ -553,8 +553,8 @@ def test_a_pick_is_one_of_the_sizes_that_qualify(sizes: list[SizeProfile], choic
     unsure = {"extrapolated"} if choice.allow_unmeasured else {"extrapolated", "interpolated", "scaled"}
     sure = {size.memory_mb for size in qualifying if size.basis not in unsure}
     assert found.memory_mb == found.pick(choice.strategy)
-    for pick, allowed in zip(picks(found), ({size.memory_mb for size in qualifying}, sure, sure), strict=True):
-        assert pick in allowed if allowed else pick is None
+    for pick in picks(found):
+        assert pick in sure if sure else pick is None
     assert found.memory_mb is not None or found.confidence == "inconclusive"
     assert found.reasons
     assert all(reason.strip() for reason in found.reasons)
@@ -584,6 +584,7 @@ def test_costs_in_another_unit_change_no_pick(sizes: list[SizeProfile], choice: 
 def test_a_size_that_another_beats_on_both_axes_changes_neither_cheapest_nor_fastest(
     sizes: list[SizeProfile], choice: Choice, slower_pct: int, dearer_pct: int, half: float, data: st.DataObject
 ) -> None:
+    choice = replace(choice, max_duration_ms=None, max_cost_per_million=None)
     qualifying = [size for size in sizes if objection(size, choice) is None and size.basis == "measured"]
     assume(qualifying)
     better = data.draw(st.sampled_from(qualifying))
