@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from powertune import text
 from powertune.analysis.drift import Drift
+from powertune.analysis.duration_model import knows_parallel_speed
 from powertune.analysis.limits import needed_timeout_ms, timeout_for
+from powertune.aws_lambda.cpu import MB_PER_VCPU
 from powertune.aws_lambda.memory import MEMORY_HEADROOM
 from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import SizeProfile
@@ -61,6 +63,16 @@ def doubts(
             f"{_names(unmeasured)} never recorded: {_were(unmeasured)} read off between or beyond recorded sizes",
             "record the size before relying on it",
             _only(unmeasured),
+        )
+    measured_mb = [size.memory_mb for size in ok if size.basis == "measured"]
+    unknown = [size for size in unmeasured if not knows_parallel_speed(measured_mb, size.memory_mb)]
+    if unknown:
+        yield RunWarning(
+            "parallel-speed-unknown",
+            f"whether more than one vCPU helps at {', '.join(str(size.memory_mb) for size in unknown[:6])} MB cannot be"
+            f" known from sizes up to {max(measured_mb, default=MB_PER_VCPU)} MB",
+            "measure a size of 2048 MB or more",
+            _only(unknown),
         )
     tight = [size for size in ok if _headroom(size) < MEMORY_HEADROOM]
     if tight:

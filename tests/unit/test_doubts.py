@@ -54,6 +54,12 @@ def test_sizes_that_were_never_recorded_are_told() -> None:
     assert codes(size(128, basis="interpolated"), size(256, basis="extrapolated")) == ["not-recorded"]
 
 
+def test_what_a_second_vcpu_would_do_is_not_known_from_sizes_below_it() -> None:
+    below = (size(512), size(1769), size(3008, basis="extrapolated"))
+    assert codes(*below) == ["not-recorded", "parallel-speed-unknown"]
+    assert codes(size(512), size(3008), size(2048, basis="interpolated")) == ["not-recorded"]
+
+
 def test_sizes_with_little_free_memory_are_told() -> None:
     assert codes(size(128, used_mb=116)) == ["low-memory-headroom"]
     assert codes(size(128, used_mb=115)) == []
