@@ -11,34 +11,23 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from powertune import text
-from powertune.aws_lambda.calibration import Work
 from powertune.aws_lambda.memory import MAX_PAYLOAD_BYTES
 from powertune.errors import BadInputError, FunctionFailedError, UsageError
-from powertune.model.invocation import Status
+from powertune.sources.calls import Call
 from powertune.sources.containment import HandlerTimeoutError, deadline
 from powertune.sources.meter import Clocks, children_growth_mb, restart_peak_memory, work_between
 from powertune.sources.worker import peak_memory_mb
 
+if TYPE_CHECKING:
+    from powertune.model.invocation import Status
+
 Handler = Callable[[Any, Any], Any]
 
 _FORMS = "write package.module:function, as in powertune.examples.primes:handler"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of the handler: what it took, or how it failed."""
-
-    work: Work
-    wall_ms: float
-    memory_growth_mb: float
-    """Peak memory of this process, and of the largest child, above what was resident before the first call."""
-    status: Status = "ok"
-    error: str | None = None
 
 
 def split_handler(spec: str) -> tuple[str, str]:
