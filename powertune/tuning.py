@@ -42,6 +42,7 @@ from powertune.text import nearest, printable
 if TYPE_CHECKING:
     from powertune.sources.containment import OutputTrap
     from powertune.sources.engines import EngineName
+    from powertune.sources.events import Events
     from powertune.sources.insights import InsightsSource
 
 DEFAULT_REGION = "us-east-1"
@@ -185,25 +186,67 @@ def dry_run(
     from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
     from powertune.sources.payloads import json_text  # noqa: PLC0415
 
-    _check_names(options)
-    _rates(SourceFacts(), options, refreshed_prices())  # what is wrong with the options is told before anything runs
-    current_mb = options.get("current_memory_mb")
-    asked = sorted(
-        {checked_size(size) for size in (*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else []))}
-    )
+    asked = _sizes_of_dry_run(sizes, options)
     source = LocalSource(
         handler,
         payload=json_text(payload),
         sizes=asked,
         known_durations_ms=known_durations_ms,
         timeout_s=timeout_s,
-        memory_limit_mb=current_mb,
+        memory_limit_mb=options.get("current_memory_mb"),
         region=options.get("region") or options.get("default_region"),
         progress=progress,
         output=output,
         end_process_if_stuck=end_process_if_stuck,
     )
     return tune(source, sizes=asked, samples=samples, **options)
+
+
+def dry_run_command(
+    command: Sequence[str],
+    *,
+    payload: object = None,
+    events: "Events | None" = None,
+    sizes: Iterable[int] | None = None,
+    samples: int | None = None,
+    known_durations_ms: Mapping[int, float] | None = None,
+    timeout_s: float = MAX_TIMEOUT_S,
+    progress: Progress | None = None,
+    output: "OutputTrap | None" = None,
+    **options: Unpack[Options],
+) -> TuningRun:
+    """Run a command that speaks Lambda's Runtime API here and scale what its calls take to every memory size.
+
+    `command` is the program and its arguments; `events` are several payloads in place of the one `payload`. The rest
+    is as for `dry_run`. Raises PowertuneError.
+    """
+    from powertune.sources.command import CommandSource  # noqa: PLC0415 - nothing else needs it
+    from powertune.sources.events import OneEvent  # noqa: PLC0415
+    from powertune.sources.payloads import json_text  # noqa: PLC0415
+
+    asked = _sizes_of_dry_run(sizes, options)
+    source = CommandSource(
+        command,
+        events=events or OneEvent(json_text(payload)),
+        sizes=asked,
+        known_durations_ms=known_durations_ms,
+        timeout_s=timeout_s,
+        memory_limit_mb=options.get("current_memory_mb"),
+        region=options.get("region") or options.get("default_region"),
+        progress=progress,
+        output=output,
+    )
+    return tune(source, sizes=asked, samples=samples, **options)
+
+
+def _sizes_of_dry_run(sizes: Iterable[int] | None, options: Options) -> list[int]:
+    """Return the sizes to scale to. What is wrong with the options is told here, before anything runs."""
+    _check_names(options)
+    _rates(SourceFacts(), options, refreshed_prices())
+    current_mb = options.get("current_memory_mb")
+    return sorted(
+        {checked_size(size) for size in (*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else []))}
+    )
 
 
 def estimate(

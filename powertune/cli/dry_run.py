@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,15 +19,34 @@ EXAMPLES = """
 Examples: powertune dry-run shop.orders:handler -p @sqs-batch --current 512
 
 powertune dry-run shop.orders:handler -p event.json --duration-at 512=143 -m 128..3008:64
+
+powertune dry-run --runtime-api -p event.json -- ./bootstrap
 """
 
 
 def dry_run(
-    handler: Annotated[str, typer.Argument(metavar="HANDLER", help="package.module:function, or module.function.")],
+    handler: Annotated[
+        str,
+        typer.Argument(metavar="HANDLER", help="package.module:function, or a command, with --runtime-api before it."),
+    ],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGUMENT]...", help="Of the command.")] = None,
+    runtime_api: Annotated[
+        bool,
+        typer.Option(
+            "--runtime-api",
+            help="Run a command that speaks Lambda's Runtime API, in any language: --runtime-api -- COMMAND...",
+        ),
+    ] = False,
     payload: Annotated[
         str | None,
         typer.Option(
             "-p", "--payload", metavar="FILE|JSON|-|@SAMPLE", help="The event: a file, JSON, stdin, or such as @s3-put."
+        ),
+    ] = None,
+    payloads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help='With --runtime-api: a mix, [{"payload": ..., "weight": 3}, ...], or one a line.'
         ),
     ] = None,
     memory: options.Memory = None,
@@ -51,44 +70,65 @@ def dry_run(
     pricing: options.Pricing,
     delivery: options.Delivery,
 ) -> None:
-    """Run a Python handler here and see which memory size it should get.
+    """Run a handler here and see which memory size it should get.
 
-    The handler is called in this process: no container, no network of powertune's own. Its CPU time is scaled to every
-    memory size by Lambda's CPU law; waiting is not scaled.
+    A Python handler is called in this process, a command is fed with events as Lambda does it: no container, no network
+    of powertune's own. CPU time is scaled to every memory size by Lambda's CPU law; waiting is not scaled.
     """
-    check(delivery, inputs=[payload] if payload else [])
+    check(delivery, inputs=[name for name in (payload, payloads) if name])
     options.check_finite("timeout", timeout)
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
     known_durations_ms = _known_durations(duration_at or [])
+    _check_combination(arguments, payload, payloads, runtime_api=runtime_api)
     # Imported here: what a dry run needs must not slow down --help and usage errors.
     from powertune import tuning  # noqa: PLC0415
+    from powertune.cli.interrupts import ended_by_signals  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
+    from powertune.sources.events import read_events  # noqa: PLC0415
     from powertune.sources.payloads import read_payload  # noqa: PLC0415
 
     event = json.loads(read_payload(payload)) if payload is not None else {}
+    events = read_events(payloads) if payloads is not None else None
     # Until the result is out: a thread that the handler left behind may go on printing.
     with OutputTrap(keep=verbose) as trap:
+        measuring: dict[str, Any] = {
+            "payload": event,
+            "sizes": sizes,
+            "samples": samples,
+            "known_durations_ms": known_durations_ms,
+            "timeout_s": timeout,
+            "output": trap,
+            **wanted,
+        }
         try:
             with progress_for(trap.stderr, quiet=delivery.quiet, color=not delivery.no_color) as progress:
-                run = tuning.dry_run(
-                    handler,
-                    payload=event,
-                    sizes=sizes,
-                    samples=samples,
-                    known_durations_ms=known_durations_ms,
-                    timeout_s=timeout,
-                    progress=progress,
-                    output=trap,
-                    end_process_if_stuck=True,
-                    **wanted,
-                )
+                if runtime_api:
+                    with ended_by_signals():
+                        command = [handler, *(arguments or [])]
+                        run = tuning.dry_run_command(command, events=events, progress=progress, **measuring)
+                else:
+                    run = tuning.dry_run(handler, end_process_if_stuck=True, progress=progress, **measuring)
         finally:
             if verbose:
                 for line in trap.tail() or ["(the handler printed nothing)"]:
                     print(f"  | {line}", file=trap.stderr)
         deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
+
+
+def _check_combination(
+    arguments: list[str] | None, payload: str | None, payloads: str | None, *, runtime_api: bool
+) -> None:
+    """Raise UsageError for what does not go together."""
+    if arguments and not runtime_api:
+        raise UsageError(
+            "a handler takes no arguments", hint="for a command: powertune dry-run --runtime-api -- COMMAND..."
+        )
+    if payloads is not None and not runtime_api:
+        raise UsageError("--payloads goes with --runtime-api", hint="give one payload, with --payload")
+    if payload is not None and payloads is not None:
+        raise UsageError("--payload and --payloads exclude each other", hint="give one of them")
 
 
 def _known_durations(specs: list[str]) -> dict[int, float]:

@@ -28,7 +28,7 @@ MAX_STREAM_BYTES = 200 * 1024 * 1024
 """Of a streamed response (AWS Lambda quotas page, read 2026-11-23)."""
 
 _ROUTE = re.compile(
-    r"/2018-06-01/runtime/(?:invocation/(?P<id>[^/]+)/)?(?P<what>invocation/next|response|error|init/error)"
+    r"/2018-06-01/runtime/(?:(?P<plain>invocation/next|init/error)|invocation/(?P<id>[^/]+)/(?P<end>response|error))"
 )
 _CLOSING_S = 1.0
 _BUFFER_BYTES = 1024 * 1024
@@ -137,6 +137,7 @@ class RuntimeApi:
         self._known_ids: set[str] = set()
         self._connections: set[_Connection] = set()
         self._changed = asyncio.Event()
+        self._bug: Exception | None = None
 
     async def __aenter__(self) -> Self:
         """Listen on a free port of 127.0.0.1."""
@@ -184,6 +185,8 @@ class RuntimeApi:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout_s)
         self._changed.clear()
+        if self._bug is not None:
+            raise self._bug
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
@@ -193,6 +196,8 @@ class RuntimeApi:
                 pass
         except (OSError, EOFError):  # it hung up, in the middle of a request perhaps
             pass
+        except Exception as error:  # noqa: BLE001 - raised where somebody waits
+            self._bug = error
         finally:
             self._connections.discard(connection)
             writer.close()

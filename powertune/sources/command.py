@@ -1,0 +1,220 @@
+"""A dry run of any runtime as a source: a command that speaks the Runtime API, called here, scaled to every size."""
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import PurePath
+from types import TracebackType
+from typing import Self
+
+from powertune import text
+from powertune.aws_lambda.calibration import Work
+from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
+from powertune.errors import BadInputError, UsageError
+from powertune.model.function_facts import FunctionFacts
+from powertune.model.invocation import Invocation
+from powertune.model.run_warning import RunWarning
+from powertune.model.source import SourceFacts
+from powertune.progress import NoProgress, Progress
+from powertune.sources.calls import Call, Calls
+from powertune.sources.containment import OutputTrap
+from powertune.sources.events import Counter, Event, Events, OneEvent
+from powertune.sources.lambda_context import lambda_environment, log_stream_name
+from powertune.sources.process_tree import adopting_orphans
+from powertune.sources.runtime_api import RuntimeApi
+from powertune.sources.runtime_process import RuntimeProcess
+
+# What runs beside the runtime in its environment, in MB. Small functions of Rust and Go log 13 to 20 MB used while such
+# a process alone holds 4 to 9 MB.
+_ENVIRONMENT_SHARE_MB = 10.0
+
+
+class CommandSource:
+    """Runs `command` as Lambda runs a runtime and offers every memory size, with durations scaled from its calls.
+
+    `known_durations_ms` maps memory sizes in MB to durations known from production and anchors the scale. `timeout_s`
+    bounds each invocation here and each scaled duration. `region` is what the function finds in its environment;
+    without one, what is there stays. What the command prints goes to `output`. Not for use inside an event loop.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        events: Events | None = None,
+        sizes: Sequence[int] = DEFAULT_SIZES_MB,
+        known_durations_ms: Mapping[int, float] | None = None,
+        timeout_s: float = MAX_TIMEOUT_S,
+        memory_limit_mb: int | None = None,
+        region: str | None = None,
+        progress: Progress | None = None,
+        output: OutputTrap | None = None,
+    ) -> None:
+        if not command or not command[0]:
+            raise UsageError("there is no command to run", hint="powertune dry-run --runtime-api -- ./bootstrap")
+        self.sizes = tuple(sizes)
+        self.name = text.printable(" ".join("..." if "=" in word else word for word in command))  # secrets, perhaps
+        self._command = [str(word) for word in command]
+        self._events: Events = OneEvent("{}") if events is None else events
+        self._counter = Counter()
+        self._calls = Calls(known_durations_ms or {}, timeout_s)
+        self._calibrated = bool(known_durations_ms)
+        self._timeout_s = timeout_s
+        self._memory_limit_mb = memory_limit_mb or max(self.sizes)
+        self._region = region
+        self._progress = progress or NoProgress()
+        self._output = output or OutputTrap()
+        self._payload_sha256: str | None = None
+
+    def __enter__(self) -> Self:
+        """Start the command, let it initialize, and call it once: the first call after init is apart from the rest."""
+        _check_no_event_loop()
+        with ExitStack() as stack:
+            stack.enter_context(adopting_orphans())
+            self._loop = stack.enter_context(asyncio.Runner())
+            self._api = RuntimeApi()
+            self._loop.run(self._api.__aenter__())
+            stack.callback(lambda: self._loop.run(self._api.__aexit__(None, None, None)))
+            self._process = RuntimeProcess(
+                self._command, self._api, self._environment(), arn=self._arn(), timeout_s=self._timeout_s
+            )
+            stack.callback(self._process.kill)
+            self._progress.begin(f"starting {self.name}")
+            with self._output:
+                self._loop.run(self._process.begin())
+            self._progress.begin(f"calling {self.name} for the first time")
+            first = self._events.hand(0, len(self._events.weights) or 1).deal()
+            if first is None:
+                raise BadInputError("there is no payload", hint="give one with --payload")
+            if not self._events.weights:
+                self._payload_sha256 = hashlib.sha256(first.payload.encode("utf-8", "surrogatepass")).hexdigest()
+            self._call(first)
+            self._surroundings = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Kill all that was started."""
+        self._surroundings.close()
+        self._progress.end()
+
+    @property
+    def facts(self) -> SourceFacts:
+        """What this machine and the calls have shown so far."""
+        details = {
+            "rests_on": "CPU time of the processes of a command that was fed through the Runtime API",
+            "command": self.name,
+            **({"payload_sha256": self._payload_sha256} if self._payload_sha256 else {}),
+            **self._calls.details(),
+            "memory_needed_mb": round(self._memory_needed_mb(), 1),
+            "inits": len(self._process.inits_ms),
+            "failed_inits": len(self._process.init_failures),
+        }
+        return SourceFacts(
+            kind="local",
+            basis="scaled",
+            calibrated=self._calibrated,
+            billed=False,
+            default_samples=max(self._calls.default_samples(), len(self._events.weights)),
+            function=FunctionFacts(name=self.name),
+            details=details,
+            warnings=(*self._calls.warnings(self.sizes), *self._warnings()),
+            payload_weights=self._events.weights,
+        )
+
+    def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
+        """Call the function as often as the largest count asks, once for all sizes; yield the calls at each size."""
+        wanted = max(plan.values(), default=0)
+        self._events.check(wanted, wanted)
+        hand = self._events.hand(0, wanted)
+        self._progress.begin(f"calling {self.name}", total=wanted)
+        while len(self._calls.all) <= wanted and self._calls.begin_well and (event := hand.deal()):
+            self._call(event)
+            self._progress.step()
+        self._process.kill()
+        self._calls.calibrate()
+        for memory_mb, count in sorted(plan.items()):
+            yield from self._calls.at_size(memory_mb, count, self._memory_needed_mb())
+
+    def _call(self, event: Event) -> None:
+        with self._output:
+            run = self._loop.run(self._process.invoke(self._counter.filled(event.payload)))
+        # The runtime's own part is in what was measured, and is added again where work is scaled.
+        work = replace(run.work, cpu_ms=max(0.0, run.work.cpu_ms - RUNTIME_OVERHEAD_MS))
+        self._calls.all.append(
+            Call(
+                work if run.status == "ok" else Work(work.cpu_ms, work.wait_ms),
+                run.wall_ms,
+                memory_growth_mb=0.0,
+                status=run.status,
+                error=run.error,
+                cold=run.init_ms is not None or not self._calls.all,
+                init_ms=run.init_ms,
+                payload=event.name if self._events.weights else None,
+            )
+        )
+
+    def _memory_needed_mb(self) -> float:
+        return self._process.peak_memory_mb + _ENVIRONMENT_SHARE_MB
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of an OS-only runtime (provided.al2023), on top of what is set here."""
+        variables = lambda_environment(
+            self._function_name(),
+            os.environ.get("_HANDLER", "bootstrap"),
+            self._memory_limit_mb,
+            log_stream_name(),
+            self._region,
+        )
+        del variables["AWS_EXECUTION_ENV"]  # which these runtimes do not get
+        return {**os.environ, **variables, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "TZ": ":UTC"}
+
+    def _function_name(self) -> str:
+        """Return a name that Lambda would take: that of the program."""
+        return re.sub(r"[^a-zA-Z0-9_-]", "-", PurePath(self._command[0]).stem)[:64] or "function"
+
+    def _arn(self) -> str:
+        return f"arn:aws:lambda:{self._region or 'us-east-1'}:123456789012:function:{self._function_name()}"
+
+    def _warnings(self) -> Iterator[RunWarning]:
+        failures, inits_ms = self._process.init_failures, self._process.inits_ms
+        if failures and inits_ms:
+            yield RunWarning(
+                "init-failed",
+                f"{text.count(len(failures), 'init')} of {len(failures) + len(inits_ms)} failed: {failures[0]}",
+                "on Lambda, too, init is tried again with the invocation, which then takes longer; -v shows what it"
+                " printed",
+            )
+        if len(inits_ms) > 1 and not failures:
+            yield RunWarning(
+                "restarted",
+                f"the command had to be started {len(inits_ms)} times",
+                "on Lambda, too, a runtime that ends or runs out of time begins with a new init",
+            )
+        for misuse, times in self._api.misuse.items():
+            if times:
+                yield RunWarning(
+                    "runtime-protocol",
+                    f"the command does not keep to the Runtime API: {misuse} ({text.count(times, 'time')})",
+                    "Lambda refuses that, too; see its developer guide, Runtime API",
+                )
+        if self._process.leaves_processes:
+            yield RunWarning(
+                "processes-left",
+                "some of what the command started could not be ended",
+                "look for processes that are not yours to kill, or that wait for a disk",
+            )
+
+
+def _check_no_event_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UsageError("a command cannot be run from within an event loop", hint="use asyncio.to_thread")
