@@ -1,6 +1,5 @@
 """A dry run of any runtime as a source: a command that speaks the Runtime API, called here, scaled to every size."""
 
-import asyncio
 import hashlib
 import os
 import re
@@ -23,6 +22,7 @@ from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
 from powertune.sources.calls import Call, Calls
 from powertune.sources.containment import OutputTrap
+from powertune.sources.event_loop import EventLoop
 from powertune.sources.events import Counter, Event, Events, OneEvent
 from powertune.sources.lambda_context import lambda_environment, log_stream_name
 from powertune.sources.process_tree import adopting_orphans
@@ -39,7 +39,7 @@ class CommandSource:
 
     `known_durations_ms` maps memory sizes in MB to durations known from production and anchors the scale. `timeout_s`
     bounds each invocation here and each scaled duration. `region` is what the function finds in its environment;
-    without one, what is there stays. What the command prints goes to `output`. Not for use inside an event loop.
+    without one, what is there stays. What the command prints goes to `output`.
     """
 
     def __init__(
@@ -73,10 +73,9 @@ class CommandSource:
 
     def __enter__(self) -> Self:
         """Start the command, let it initialize, and call it once: the first call after init is apart from the rest."""
-        _check_no_event_loop()
         with ExitStack() as stack:
+            self._loop = stack.enter_context(EventLoop())
             stack.enter_context(adopting_orphans())
-            self._loop = stack.enter_context(asyncio.Runner())
             self._api = RuntimeApi()
             self._loop.run(self._api.__aenter__())
             stack.callback(lambda: self._loop.run(self._api.__aexit__(None, None, None)))
@@ -210,11 +209,3 @@ class CommandSource:
                 "some of what the command started could not be ended",
                 "look for processes that are not yours to kill, or that wait for a disk",
             )
-
-
-def _check_no_event_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise UsageError("a command cannot be run from within an event loop", hint="use asyncio.to_thread")

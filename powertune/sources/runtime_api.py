@@ -183,7 +183,8 @@ class RuntimeApi:
     async def change(self, timeout_s: float) -> None:
         """Wait until the runtime has said something, for `timeout_s` at most."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
         self._changed.clear()
         if self._bug is not None:
             raise self._bug

@@ -82,14 +82,17 @@ def note(pid: int) -> None:
             file.write(f"{pid}\n")
 
 
-def become_daemon() -> None:
-    """Go on in a process that has cut all ties."""
-    if os.fork():
+def start_daemon() -> None:
+    """Start a process that cuts all ties."""
+    between = os.fork()
+    if between:
+        os.waitpid(between, 0)
         return
     os.setsid()
-    if os.fork():
+    daemon = os.fork()
+    if daemon:
+        note(daemon)
         os._exit(0)
-    note(os.getpid())
     time.sleep(FOR_EVER_S)
 
 
@@ -119,6 +122,17 @@ def waits(api: Api, request_id: str, _headers: dict[str, str], body: bytes, _num
 
 def computes_in_a_child(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
     code = "import time\nwhile time.process_time() < 0.1: pass"
+    subprocess.run([sys.executable, "-S", "-c", code], check=True)
+    api.answer(request_id)
+
+
+def holds(api: Api, request_id: str, _headers: dict[str, str], body: bytes, _number: int) -> None:
+    held = b"x" * (json.loads(body)["mb"] * 1024 * 1024)
+    api.answer(request_id, held[:1])
+
+
+def holds_in_a_child(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
+    code = "import time; held = b'x' * (100 * 1024 * 1024); time.sleep(0.3)"
     subprocess.run([sys.executable, "-S", "-c", code], check=True)
     api.answer(request_id)
 
@@ -179,15 +193,16 @@ def ignores_signals(_api: Api, _id: str, _headers: dict[str, str], _body: bytes,
 
 
 def leaves_a_daemon(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
-    become_daemon()
+    start_daemon()
     api.answer(request_id)
 
 
 def forks(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
     for _ in range(20):
-        if not os.fork():
-            note(os.getpid())
+        child = os.fork()
+        if not child:
             time.sleep(FOR_EVER_S)
+        note(child)
     api.answer(request_id)
 
 
@@ -272,13 +287,15 @@ def never_asks() -> None:
 
 
 def leaves_its_work_to_a_child() -> None:
-    """Exit at once, while a child in another session goes on to serve."""
-    if not os.fork():
-        os.setsid()
-        note(os.getpid())
-        with contextlib.suppress(OSError):
-            serve(echo)
-    time.sleep(0.1)
+    """Exit at once, while a child in another session means to serve."""
+    child = os.fork()
+    if child:
+        note(child)
+        return
+    os.setsid()
+    time.sleep(1)
+    with contextlib.suppress(OSError):
+        serve(echo)
 
 
 INITS = {
