@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 from powertune import text
-from powertune.aws_lambda.calibration import Work
 from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
 from powertune.errors import BadInputError, UsageError
@@ -148,7 +147,7 @@ class CommandSource:
         work = replace(run.work, cpu_ms=max(0.0, run.work.cpu_ms - RUNTIME_OVERHEAD_MS))
         self._calls.all.append(
             Call(
-                work if run.status == "ok" else Work(work.cpu_ms, work.wait_ms),
+                work,
                 run.wall_ms,
                 memory_growth_mb=0.0,
                 status=run.status,
@@ -172,7 +171,11 @@ class CommandSource:
             self._region,
         )
         del variables["AWS_EXECUTION_ENV"]  # which these runtimes do not get
-        return {**os.environ, **variables, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "TZ": ":UTC"}
+        variables |= {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "TZ": ":UTC"}
+        if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
+            for name in ("no_proxy", "NO_PROXY"):  # the Runtime API is here, and nowhere behind a proxy
+                variables[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
+        return {**os.environ, **variables}
 
     def _function_name(self) -> str:
         """Return a name that Lambda would take: that of the program."""

@@ -23,6 +23,7 @@ from typing import Self
 
 from powertune import text
 from powertune.aws_lambda.memory import MAX_PAYLOAD_BYTES
+from powertune.sources.http_requests import BUFFER_BYTES, RefusedError, Request, read_request
 
 MAX_STREAM_BYTES = 200 * 1024 * 1024
 """Of a streamed response (AWS Lambda quotas page, read 2026-11-23)."""
@@ -31,7 +32,6 @@ _ROUTE = re.compile(
     r"/2018-06-01/runtime/(?:(?P<plain>invocation/next|init/error)|invocation/(?P<id>[^/]+)/(?P<end>response|error))"
 )
 _CLOSING_S = 1.0
-_BUFFER_BYTES = 1024 * 1024
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _ERROR_BODY = "lambda-runtime-function-error-body"
 _TOO_LARGE = "Function.ResponseSizeTooLarge"
@@ -84,16 +84,6 @@ class Answer:
         return self.error is not None and self.error.kind == _TOO_LARGE
 
 
-@dataclass(slots=True)
-class _Request:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes = b""
-    size: int = 0
-    """Bytes of the body; more than were kept if it was too large."""
-
-
 @dataclass(slots=True, eq=False)
 class _Connection:
     reader: asyncio.StreamReader
@@ -105,20 +95,6 @@ class _Connection:
     def is_asking(self) -> bool:
         """Whether it waits for an event, and somebody is still there to take it."""
         return self.event is not None and not (self.event.done() or self.reader.at_eof() or self.writer.is_closing())
-
-
-class _RefusedError(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(
-        self, status: HTTPStatus, kind: str, message: str, *, is_misuse: bool = True, closing: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.kind = kind
-        self.is_misuse = is_misuse
-        self.closing = closing
-        """Whether what follows on the connection cannot be made sense of."""
 
 
 class RuntimeApi:
@@ -141,7 +117,7 @@ class RuntimeApi:
 
     async def __aenter__(self) -> Self:
         """Listen on a free port of 127.0.0.1."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_BUFFER_BYTES)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=BUFFER_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -195,7 +171,7 @@ class RuntimeApi:
         try:
             while await self._answer_one(connection):
                 pass
-        except (OSError, EOFError):  # it hung up, in the middle of a request perhaps
+        except (OSError, EOFError):  # it hung up, perhaps in the middle of a request
             pass
         except Exception as error:  # noqa: BLE001 - raised where somebody waits
             self._bug = error
@@ -208,12 +184,10 @@ class RuntimeApi:
         """Read a request, answer it and return whether another may follow."""
         headers = {"Content-Type": "application/json"}
         try:
-            request = await _read_request(connection)
-            if request is None:
-                return False
+            request = await read_request(connection.reader, connection.writer)
             is_last = request.headers.get("connection", "").lower() == "close"
             status, headers, body = await self._handled(request, connection, headers)
-        except _RefusedError as refusal:
+        except RefusedError as refusal:
             self.misuse[str(refusal)] += refusal.is_misuse
             status, is_last = refusal.status, refusal.closing
             body = json.dumps({"errorType": refusal.kind, "errorMessage": str(refusal)}).encode()
@@ -225,16 +199,16 @@ class RuntimeApi:
         return not is_last
 
     async def _handled(
-        self, request: _Request, connection: _Connection, headers: dict[str, str]
+        self, request: Request, connection: _Connection, headers: dict[str, str]
     ) -> tuple[HTTPStatus, dict[str, str], bytes]:
         route = _ROUTE.fullmatch(request.path)
         if route is None:
-            raise _RefusedError(
+            raise RefusedError(
                 HTTPStatus.NOT_FOUND, "NotFound", f"it asked for {text.printable(request.path, limit=80)}"
             )
         method = "GET" if route["plain"] == "invocation/next" else "POST"
         if request.method != method:
-            raise _RefusedError(
+            raise RefusedError(
                 HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", f"it sent {request.method} where {method} belongs"
             )
         if method == "GET":
@@ -248,7 +222,7 @@ class RuntimeApi:
 
     async def _next(self, connection: _Connection) -> Task:
         if self._task is not None and self.answer is None:
-            raise _RefusedError(
+            raise RefusedError(
                 HTTPStatus.FORBIDDEN, "InvalidStateTransition", "it asked for an event before it had answered the last"
             )
         self.asked_at_s = time.perf_counter()
@@ -259,19 +233,19 @@ class RuntimeApi:
         finally:
             connection.event = None
 
-    def _note_init_error(self, request: _Request) -> None:
+    def _note_init_error(self, request: Request) -> None:
         if self._task is not None:
-            raise _RefusedError(HTTPStatus.FORBIDDEN, "InvalidStateTransition", "it reported an init error after init")
+            raise RefusedError(HTTPStatus.FORBIDDEN, "InvalidStateTransition", "it reported an init error after init")
         self.init_error = _error_of(request.body, request.headers.get(_ERROR_TYPE))
 
-    def _note_answer(self, request: _Request, request_id: str, *, is_error: bool) -> None:
+    def _note_answer(self, request: Request, request_id: str, *, is_error: bool) -> None:
         if request_id not in self._known_ids:
-            raise _RefusedError(
+            raise RefusedError(
                 HTTPStatus.BAD_REQUEST, "InvalidRequestID", "it answered an invocation that there never was"
             )
         if self._task is None or request_id != self._task.request_id or self.answer is not None:
             is_excused = self.answer is not None and self.answer.is_too_large  # it reports that it was refused
-            raise _RefusedError(
+            raise RefusedError(
                 HTTPStatus.FORBIDDEN,
                 "InvalidStateTransition",
                 "it answered an invocation that was over",
@@ -282,85 +256,15 @@ class RuntimeApi:
         if request.size > largest:
             message = f"it returned {request.size / 1e6:.1f} MB; Lambda takes {largest // 1024**2} MB"
             self.answer = Answer(request.size, FunctionError(_TOO_LARGE, message))
-            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", message, is_misuse=False)
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", message, is_misuse=False)
         self.answer = Answer(request.size, error)
 
 
-async def _read_request(connection: _Connection) -> _Request | None:
-    """Return the next request with its body, None at the end. Raises _RefusedError, OSError and EOFError."""
-    try:
-        head = await connection.reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError as error:
-        if not error.partial:
-            return None
-        raise _garbage("it hung up in the middle of a request") from None
-    except asyncio.LimitOverrunError:
-        raise _garbage("it sent what is no HTTP request") from None
-    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
-    method, _, rest = first.partition(" ")
-    path, _, version = rest.partition(" ")
-    fields = [line.partition(":") for line in lines]
-    if not version.startswith("HTTP/1.") or not all(colon and name.strip() for name, colon, _ in fields):
-        raise _garbage("it sent what is no HTTP request")
-    request = _Request(method, path, {name.strip().lower(): value.strip() for name, _, value in fields})
-    if version == "HTTP/1.0":
-        request.headers.setdefault("connection", "close")
-    if request.headers.get("expect", "").lower() == "100-continue":
-        connection.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = bytearray()
-    if request.headers.get("transfer-encoding", "").lower() == "chunked":
-        await _read_chunks(connection.reader, request, body)
-    else:
-        await _read_bytes(connection.reader, _number(request.headers.get("content-length", "0"), 10), request, body)
-    request.body = bytes(body)
-    return request
-
-
-async def _read_chunks(reader: asyncio.StreamReader, request: _Request, body: bytearray) -> None:
-    """Read a body in chunks; the trailers behind it count as headers."""
-    while size := _number((await _read_line(reader)).partition(";")[0], 16):
-        await _read_bytes(reader, size, request, body)
-        if await _read_line(reader):
-            raise _garbage("it sent a chunk of another length than it said")
-    while line := await _read_line(reader):
-        name, _, value = line.partition(":")
-        request.headers[name.strip().lower()] = value.strip()
-
-
-async def _read_line(reader: asyncio.StreamReader) -> str:
-    try:
-        return (await reader.readuntil(b"\n")).decode("latin-1").strip()
-    except asyncio.LimitOverrunError:
-        raise _garbage("it sent a line without end") from None
-
-
-async def _read_bytes(reader: asyncio.StreamReader, count: int, request: _Request, body: bytearray) -> None:
-    """Read `count` bytes, all of them so that the sender gets to hear of it, and keep what a payload may have."""
-    while count:
-        read = await reader.read(min(count, _BUFFER_BYTES))
-        if not read:
-            raise EOFError
-        count -= len(read)
-        request.size += len(read)
-        body += read[: max(0, MAX_PAYLOAD_BYTES - len(body))]
-
-
-def _number(written: str, base: int) -> int:
-    digits = written.strip()
-    if not re.fullmatch("[0-9a-fA-F]{1,12}", digits) or (base == 10 and not digits.isdecimal()):  # noqa: PLR2004 - ten digits
-        raise _garbage("it sent a length that is no number")
-    return int(digits, base)
-
-
-def _garbage(message: str) -> _RefusedError:
-    return _RefusedError(HTTPStatus.BAD_REQUEST, "BadRequest", message, closing=True)
-
-
-def _is_streamed(request: _Request) -> bool:
+def _is_streamed(request: Request) -> bool:
     return request.headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming"
 
 
-def _error_in_trailers(request: _Request) -> FunctionError | None:
+def _error_in_trailers(request: Request) -> FunctionError | None:
     """Return the error that ended a response while it was being streamed."""
     kind = request.headers.get(_ERROR_TYPE)
     if kind is None:

@@ -135,6 +135,14 @@ def test_the_event_and_what_belongs_to_it_reach_the_runtime(tmp_path: Path) -> N
     assert "AWS_EXECUTION_ENV" not in environment
 
 
+def test_a_proxy_for_the_rest_of_the_world_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told_to = tmp_path / "told"
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.com")
+    main(["dry-run", "--runtime-api", "-n", "1", "--", sys.executable, str(BOOTSTRAP), "tells", str(told_to)])
+    assert json.loads(told_to.read_text(encoding="utf-8"))["environment"]["no_proxy"] == "example.com,127.0.0.1"
+
+
 def test_computing_is_scaled_with_memory_and_waiting_is_not(mode: Command) -> None:
     computing = mode("computes", "-p", '{"cpu_ms": 60}').run["sizes"]
     waiting = mode("waits", "-p", '{"wait_ms": 60}').run["sizes"]
@@ -484,6 +492,12 @@ def test_a_bootstrap_in_node_is_run_and_measured(dry_run: Command) -> None:
     if node is None:
         pytest.skip("there is no node")
     run_elsewhere(dry_run, node, str(SERVERS / "bootstrap.mjs"))
+
+
+def test_a_bootstrap_in_shell_that_asks_with_curl_is_run_and_measured(dry_run: Command) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl")
+    run_elsewhere(dry_run, "/bin/sh", str(SERVERS / "bootstrap.sh"))
 
 
 def test_a_compiled_bootstrap_is_run_and_measured(dry_run: Command, tmp_path: Path) -> None:
