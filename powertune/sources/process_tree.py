@@ -24,6 +24,8 @@ _PROC = Path("/proc")
 _PR_SET_CHILD_SUBREAPER = 36
 _KILLING_S = 5.0
 _KILLING_STEP_S = 0.005
+_DUTY = 0.01
+"""Largest share of the time that sampling may take."""
 _MB = 1024**2
 
 
@@ -101,7 +103,7 @@ class _System(Protocol):
     """Where the figures come from."""
 
     sampling_s: float
-    """How often they may be asked for without getting in the way."""
+    """How often it is worth while to ask for them."""
 
     def parents(self) -> Mapping[int, int]:
         """Return the parent of each process there is."""
@@ -136,13 +138,9 @@ class ProcessTree:
         self._strangers: set[int] = set()
         self._seen_ms: dict[int, float] = {}
         self._largest_mb = 0.0
+        self._next_sample_s = 0.0
         self.peak_memory_mb = 0.0
         """The most memory seen in use: what processes share is counted once."""
-
-    @property
-    def sampling_s(self) -> float:
-        """How often `sample` may be called without getting in the way."""
-        return self._system.sampling_s
 
     def pids(self) -> set[int]:
         """Return the processes of the tree that exist now."""
@@ -160,7 +158,18 @@ class ProcessTree:
         return set(self._members)
 
     def sample(self) -> None:
-        """Take note of what is in use now: processes and memory come and go between two readings."""
+        """Take note of what is in use now: processes and memory come and go between two readings.
+
+        May be called at any time, and looks only so often that it does not get in the way.
+        """
+        began_s = time.perf_counter()
+        if began_s < self._next_sample_s:
+            return
+        self._take_sample()
+        took_s = time.perf_counter() - began_s
+        self._next_sample_s = began_s + max(self._system.sampling_s, took_s / _DUTY)
+
+    def _take_sample(self) -> None:
         resident_mb = 0.0
         pids = self.pids()
         for pid in pids:
@@ -212,7 +221,7 @@ class ProcessTree:
 class LinuxProcesses:
     """Processes as /proc and the CPU clocks show them."""
 
-    sampling_s = 0.02
+    sampling_s = 0.05
     _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
     def __init__(self) -> None:

@@ -24,6 +24,8 @@ from powertune.sources.runtime_api import RuntimeApi, Task
 INIT_TIMEOUT_S = 10.0
 _API = "AWS_LAMBDA_RUNTIME_API"
 _FORM = "give an executable that speaks Lambda's Runtime API, as in: --runtime-api -- ./bootstrap"
+_WATCHING_S = 0.05
+"""How long it may take to notice that the process has ended."""
 _LAST_WORDS_S = 0.25
 """How long what a process sent before it ended may take to be read."""
 
@@ -168,7 +170,7 @@ class RuntimeProcess:
             if left_s <= 0:
                 return "late"
             running.tree.sample()
-            await self._api.change(min(running.tree.sampling_s, left_s))
+            await self._api.change(min(_WATCHING_S, left_s))
         return "done"
 
     async def _hear_last_words(self, is_done: Callable[[], bool]) -> None:

@@ -1,5 +1,7 @@
 // A runtime for Node on its standard library: chains SHA-256 digests, fails for {"fail": 1}, exits for {"exit": 1}.
+// The CPU time that digests took by its own clock, in ms, goes to the file {"to": ...}.
 import { createHash } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import http from "node:http";
 
 const [hostname, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
@@ -21,8 +23,11 @@ function call(method, path, body) {
 function handle(event) {
   if (event.exit) process.exit(9);
   if (event.fail) throw new Error("no such order");
+  const began = process.cpuUsage();
   let digest = Buffer.alloc(0);
   for (let round = 0; round < event.rounds; round++) digest = createHash("sha256").update(digest).digest();
+  const used = process.cpuUsage(began);
+  if (event.to) appendFileSync(event.to, `${(used.user + used.system) / 1000}\n`);
   return { digest: digest.toString("hex") };
 }
 
