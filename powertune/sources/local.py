@@ -251,6 +251,8 @@ class LocalSource:
                 with IsolatedHandler(launch) as fresh:
                     self._inits.append(fresh.init)
             except PowertuneError as error:
+                if self._inits:  # it may have changed what it is imported from
+                    return
                 module, _ = split_handler(self.handler_name)
                 raise FunctionFailedError(
                     f"{module} was imported once but not in a fresh interpreter: {error.message}",
