@@ -144,7 +144,8 @@ def tune(
         source={"kind": facts.kind, "calibrated": facts.calibrated, **facts.details},
         function=function,
         pricing=_prices_used(rates),
-        sizes=tuple(shown),
+        # After the choice: what is off in the same direction everywhere does not make sizes harder to tell apart.
+        sizes=tuple(profile.with_common_error(facts.common_error.get(profile.memory_mb, 0.0)) for profile in shown),
         recommendation=recommendation,
         choice=_choice_kept(choice, rates, options),
         spent=_spent(invocations, run_rates) if facts.billed else Spent(),
@@ -167,10 +168,15 @@ def dry_run(
     handler: str | Callable[..., Any],
     *,
     payload: object = None,
+    events: "Events | None" = None,
     sizes: Iterable[int] | None = None,
     samples: int | None = None,
     known_durations_ms: Mapping[int, float] | None = None,
     timeout_s: float = MAX_TIMEOUT_S,
+    isolate: bool = False,
+    python: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    layers: Sequence[str | Path] = (),
     progress: Progress | None = None,
     output: "OutputTrap | None" = None,
     end_process_if_stuck: bool = False,
@@ -178,23 +184,35 @@ def dry_run(
 ) -> TuningRun:
     """Call a Python handler in this process and scale what it takes to every memory size by Lambda's CPU law.
 
-    `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), `known_durations_ms`
-    durations from production by memory size in MB, which anchor the scale. `output` takes what the handler prints,
+    `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), or `events` a mix of
+    payloads (`powertune.sources.events`). `known_durations_ms` are durations from production by memory size in MB,
+    which anchor the scale. With `isolate` the handler runs in a process of its own, with `python` in that of the
+    interpreter or virtual environment at that path; `env` are its environment variables and `layers` folders that stand
+    for /opt. `output` takes what the handler prints,
     which is dropped without it. `end_process_if_stuck` ends this process where the handler outlives its timeout in
     code that cannot be interrupted: nothing else can. Raises PowertuneError.
     """
-    from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
+    from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415 - a recording needs none of it
+    from powertune.sources.events import OneEvent  # noqa: PLC0415
+    from powertune.sources.local import LocalSource  # noqa: PLC0415
     from powertune.sources.payloads import json_text  # noqa: PLC0415
 
     asked = _sizes_of_dry_run(sizes, options)
     source = LocalSource(
         handler,
-        payload=json_text(payload),
+        events=events or OneEvent(json_text(payload)),
         sizes=asked,
         known_durations_ms=known_durations_ms,
         timeout_s=timeout_s,
         memory_limit_mb=options.get("current_memory_mb"),
         region=options.get("region") or options.get("default_region"),
+        deployment=Deployment(
+            isolate=isolate,
+            python=None if python is None else str(python),
+            environment=dict(env or {}),
+            layers=checked_layers([str(layer) for layer in layers]),
+            storage_mb=options.get("ephemeral_storage_mb") or FREE_STORAGE_MB,
+        ),
         progress=progress,
         output=output,
         end_process_if_stuck=end_process_if_stuck,
@@ -211,16 +229,18 @@ def dry_run_command(
     samples: int | None = None,
     known_durations_ms: Mapping[int, float] | None = None,
     timeout_s: float = MAX_TIMEOUT_S,
+    env: Mapping[str, str] | None = None,
+    layers: Iterable[str | Path] = (),
     progress: Progress | None = None,
     output: "OutputTrap | None" = None,
     **options: Unpack[Options],
 ) -> TuningRun:
     """Run a command that speaks Lambda's Runtime API here and scale what its calls take to every memory size.
 
-    `command` is the program and its arguments; `events` are several payloads in place of the one `payload`. The rest
-    is as for `dry_run`. Raises PowertuneError.
+    `command` is the program and its arguments. The rest is as for `dry_run`. Raises PowertuneError.
     """
     from powertune.sources.command import CommandSource  # noqa: PLC0415 - nothing else needs it
+    from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415
     from powertune.sources.events import OneEvent  # noqa: PLC0415
     from powertune.sources.payloads import json_text  # noqa: PLC0415
 
@@ -233,6 +253,7 @@ def dry_run_command(
         timeout_s=timeout_s,
         memory_limit_mb=options.get("current_memory_mb"),
         region=options.get("region") or options.get("default_region"),
+        deployment=Deployment(environment=dict(env or {}), layers=checked_layers([str(layer) for layer in layers])),
         progress=progress,
         output=output,
     )

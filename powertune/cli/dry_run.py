@@ -1,9 +1,9 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
-import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,10 @@ from powertune.cli import options
 from powertune.cli.deliver import check, deliver
 from powertune.errors import BadInputError, UsageError
 
+if TYPE_CHECKING:
+    from powertune.sources.events import Events
+
+_DEPLOYED = "As it is deployed"
 _MB_MS = re.compile(r"\s*(?P<mb>[0-9]+)\s*=(?P<ms>.*)", re.DOTALL)
 
 EXAMPLES = """
@@ -20,8 +24,46 @@ Examples: powertune dry-run shop.orders:handler -p @sqs-batch --current 512
 
 powertune dry-run shop.orders:handler -p event.json --duration-at 512=143 -m 128..3008:64
 
+powertune dry-run shop.orders:handler --python .venv-orders --env-file .env --layer build/layer
+
 powertune dry-run --runtime-api -p event.json -- ./bootstrap
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """How the handler is deployed."""
+
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Run it in a process of its own, which may crash and is killed in the end.",
+            rich_help_panel=_DEPLOYED,
+        ),
+    ] = False
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Its interpreter or virtual environment; implies --isolate.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="An environment variable of the function. Repeatable.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A file of NAME=VALUE lines. Repeatable.", rich_help_panel=_DEPLOYED),
+    ] = None
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR", help="A layer, unpacked: what becomes /opt. Repeatable, in order.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
 
 
 def dry_run(
@@ -46,7 +88,7 @@ def dry_run(
     payloads: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help='With --runtime-api: a mix, [{"payload": ..., "weight": 3}, ...], or one a line.'
+            metavar="FILE", help='A mix, [{"payload": ..., "weight": 3}, ...], or a sequence, one payload a line.'
         ),
     ] = None,
     memory: options.Memory = None,
@@ -66,50 +108,59 @@ def dry_run(
     ] = MAX_TIMEOUT_S,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the end of what the handler printed.")] = False,
     *,
+    deployed: Deployed,
     choosing: options.Choosing,
     pricing: options.Pricing,
     delivery: options.Delivery,
 ) -> None:
     """Run a handler here and see which memory size it should get.
 
-    A Python handler is called in this process, a command is fed with events as Lambda does it: no container, no network
-    of powertune's own. CPU time is scaled to every memory size by Lambda's CPU law; waiting is not scaled.
+    A Python handler is called in this process, or with --isolate in its own; a command is fed with events as Lambda
+    does it. No container, no network of powertune's own. CPU time is scaled to every memory size by Lambda's CPU law;
+    waiting is not scaled.
     """
-    check(delivery, inputs=[name for name in (payload, payloads) if name])
+    _check_combination(arguments, payload, payloads, deployed, runtime_api=runtime_api)
+    check(delivery, inputs=[name for name in (payload, payloads, *(deployed.env_file or [])) if name])
     options.check_finite("timeout", timeout)
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
     known_durations_ms = _known_durations(duration_at or [])
-    _check_combination(arguments, payload, payloads, runtime_api=runtime_api)
     # Imported here: what a dry run needs must not slow down --help and usage errors.
     from powertune import tuning  # noqa: PLC0415
     from powertune.cli.interrupts import ended_by_signals  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
-    from powertune.sources.events import read_events  # noqa: PLC0415
-    from powertune.sources.payloads import read_payload  # noqa: PLC0415
+    from powertune.sources.deployment import environment_from  # noqa: PLC0415
 
-    event = json.loads(read_payload(payload)) if payload is not None else {}
-    events = read_events(payloads) if payloads is not None else None
+    events = _events(payload, payloads)
+    environment = environment_from(deployed.env_file or [], deployed.env or [])
     # Until the result is out: a thread that the handler left behind may go on printing.
     with OutputTrap(keep=verbose) as trap:
-        measuring: dict[str, Any] = {
-            "payload": event,
-            "sizes": sizes,
-            "samples": samples,
-            "known_durations_ms": known_durations_ms,
-            "timeout_s": timeout,
-            "output": trap,
-            **wanted,
-        }
         try:
             with progress_for(trap.stderr, quiet=delivery.quiet, color=not delivery.no_color) as progress:
+                measuring: dict[str, Any] = {
+                    "events": events,
+                    "sizes": sizes,
+                    "samples": samples,
+                    "known_durations_ms": known_durations_ms,
+                    "timeout_s": timeout,
+                    "env": environment,
+                    "layers": deployed.layer or [],
+                    "progress": progress,
+                    "output": trap,
+                    **wanted,
+                }
                 if runtime_api:
                     with ended_by_signals():
-                        command = [handler, *(arguments or [])]
-                        run = tuning.dry_run_command(command, events=events, progress=progress, **measuring)
+                        run = tuning.dry_run_command([handler, *(arguments or [])], **measuring)
                 else:
-                    run = tuning.dry_run(handler, end_process_if_stuck=True, progress=progress, **measuring)
+                    run = tuning.dry_run(
+                        handler,
+                        isolate=deployed.isolate,
+                        python=deployed.python,
+                        end_process_if_stuck=True,
+                        **measuring,
+                    )
         finally:
             if verbose:
                 for line in trap.tail() or ["(the handler printed nothing)"]:
@@ -118,17 +169,28 @@ def dry_run(
 
 
 def _check_combination(
-    arguments: list[str] | None, payload: str | None, payloads: str | None, *, runtime_api: bool
+    arguments: list[str] | None, payload: str | None, payloads: str | None, deployed: Deployed, *, runtime_api: bool
 ) -> None:
     """Raise UsageError for what does not go together."""
     if arguments and not runtime_api:
         raise UsageError(
             "a handler takes no arguments", hint="for a command: powertune dry-run --runtime-api -- COMMAND..."
         )
-    if payloads is not None and not runtime_api:
-        raise UsageError("--payloads goes with --runtime-api", hint="give one payload, with --payload")
+    if runtime_api and (deployed.isolate or deployed.python):
+        raise UsageError(
+            "--isolate and --python are for Python handlers", hint="a command has a process and an interpreter anyway"
+        )
     if payload is not None and payloads is not None:
         raise UsageError("--payload and --payloads exclude each other", hint="give one of them")
+
+
+def _events(payload: str | None, payloads: str | None) -> "Events":
+    from powertune.sources.events import OneEvent, read_events  # noqa: PLC0415 - as above
+    from powertune.sources.payloads import read_payload  # noqa: PLC0415
+
+    if payloads is not None:
+        return read_events(payloads)
+    return OneEvent("{}" if payload is None else read_payload(payload))
 
 
 def _known_durations(specs: list[str]) -> dict[int, float]:

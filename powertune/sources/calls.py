@@ -1,16 +1,23 @@
 """The calls of a dry run, however they were made, and what they mean at each memory size."""
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from powertune import text
 from powertune.aws_lambda.calibration import Calibration, Work, calibrate
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S
 from powertune.errors import UsageError
-from powertune.model.invocation import Invocation, Status
+from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
+from powertune.sources.host_load import HostLoad, cpu_time_error
+from powertune.sources.warm_up import calls_to_warm_up
+
+if TYPE_CHECKING:
+    from powertune.sources.handler import Call
 
 _FEWEST_CALLS, _MOST_CALLS = 3, 30
 _CALLING_BUDGET_MS = 3000.0
@@ -22,24 +29,6 @@ _SHORT_CPU_MS = 5.0
 _POOR_FIT = 0.05
 _FAR_SCALE, _FAR_SHIFT = 4.0, 0.2
 """CPU scale, and change of waiting as a share of the known duration, beyond which the calls here are other work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of the handler: what it took, or how it failed."""
-
-    work: Work
-    wall_ms: float
-    memory_growth_mb: float = 0.0
-    """Peak memory of this process, and of the largest child, above what was resident before the first call."""
-    status: Status = "ok"
-    error: str | None = None
-    cold: bool = False
-    """Whether it was the first after an init."""
-    init_ms: float | None = None
-    """How long that init took, where it is known."""
-    payload: str | None = None
-    """Name of its payload, where there are several."""
 
 
 class Calls:
@@ -54,31 +43,63 @@ class Calls:
         self.all: list[Call] = []
         self._known_ms = dict(known_ms)
         self._timeout_s = timeout_s
+        self._warm_ups = 0
         self._calibration = Calibration()
+        self._load_before = self._load_after = HostLoad.read()
+
+    @property
+    def are_anchored(self) -> bool:
+        """Whether a duration is known from production."""
+        return bool(self._known_ms)
 
     @property
     def begin_well(self) -> bool:
         """Whether the first call succeeded: else there is no use in others."""
         return self.all[0].status == "ok"
 
-    def default_samples(self) -> int:
-        """Return how many calls after the first fit in a few seconds."""
-        fitting = int(_CALLING_BUDGET_MS / max(self.all[0].wall_ms, 0.1))
-        return min(max(fitting, _FEWEST_CALLS), _MOST_CALLS)
+    def begin(self) -> None:
+        """Note how busy the machine is: calls follow."""
+        self._load_before = self._load_after = HostLoad.read()
 
-    def calibrate(self) -> None:
-        """Fit the scale of this machine to the known durations, with all calls there are."""
+    def end(self) -> None:
+        """Note how busy the machine was: there are no more calls."""
+        self._load_after = HostLoad.read()
+
+    def settle(self) -> None:
+        """Tell warm-up from the rest, and fit the scale of this machine to the known durations."""
+        self._warm_ups = self._count_warm_ups()
         self._calibration = calibrate(self._works(), self._known_ms)
 
-    def at_size(self, memory_mb: int, count: int, needed_mb: float) -> Iterator[Invocation]:
-        """Yield the cold calls and up to `count` warm ones at a memory size, of which they need `needed_mb`."""
+    def default_samples(self, fewest: int) -> int:
+        """Return how many calls after the first fit in a few seconds, `fewest` at least."""
+        fitting = int(_CALLING_BUDGET_MS / max(self.all[0].wall_ms, 0.1))
+        return max(min(max(fitting, _FEWEST_CALLS), _MOST_CALLS), fewest)
+
+    def at_size(self, memory_mb: int, count: int, *, needed_mb: float, init_ms: float | None) -> Iterator[Invocation]:
+        """Yield the first call and up to `count` later ones at a memory size.
+
+        `needed_mb` is the memory that they need, `init_ms` how long it takes to get ready for a cold one.
+        """
         if self.begin_well and needed_mb > memory_mb:
-            error = f"needs about {needed_mb:.0f} MB"
-            yield Invocation(memory_mb, 0.0, max_memory_used_mb=needed_mb, error=error, status="out-of-memory")
+            why = f"needs about {needed_mb:.0f} MB"
+            yield Invocation(memory_mb, 0.0, max_memory_used_mb=needed_mb, error=why, status="out-of-memory")
             return
-        warm = [call for call in self.all if not call.cold]
-        for call in (*(call for call in self.all if call.cold), *warm[:count]):
-            yield self._scaled(call, memory_mb, needed_mb)
+        first, *later = self.all[:1] + self.all[1 + self._warm_ups :]
+        for call in (first, *later[:count]):
+            duration_ms = call.work.duration_at_ms(memory_mb, self._calibration)
+            status, error = call.status, call.error
+            if status == "ok" and duration_ms > self._timeout_s * 1000:
+                status, error = "timed-out", f"would take longer than {text.duration(self._timeout_s * 1000)}"
+            yield Invocation(
+                memory_mb,
+                duration_ms,
+                init_ms=init_ms if call.cold and status == "ok" else None,
+                max_memory_used_mb=needed_mb,
+                cold=call.cold,
+                payload=call.payload,
+                error=error,
+                status=status,
+            )
 
     def typical_work(self) -> Work:
         """Return the mean work of a warm call."""
@@ -95,14 +116,29 @@ class Calls:
         typical = self.typical_work()
         return {
             "calls": len(self.all),
+            "warm_up_calls": self._warm_ups,
+            "first_call_extra_ms": self._first_call_extra_ms(),
             "cpu_ms": typical.cpu_ms,
             "wait_ms": typical.wait_ms,
             "threads": typical.threads,
             "waits": typical.waits,
+            "cpu_error": round(self._cpu_error(), 4),
             "cpu_scale": self._calibration.cpu_scale,
             "wait_shift_ms": self._calibration.wait_shift_ms,
             "known_durations_ms": {str(size): known for size, known in sorted(self._known_ms.items())},
         }
+
+    def common_error(self, memory_mb: int) -> float:
+        """Return by what share the durations at a size may all be off in the same direction.
+
+        A known duration takes it away: it would have stretched that, too.
+        """
+        typical = self.typical_work()
+        duration_ms = typical.duration_at_ms(memory_mb, self._calibration)
+        if self._known_ms or duration_ms <= 0:
+            return 0.0
+        slower = replace(self._calibration, cpu_scale=self._calibration.cpu_scale * (1 + self._cpu_error()))
+        return abs(typical.duration_at_ms(memory_mb, slower) / duration_ms - 1)
 
     def warnings(self, sizes: Sequence[int]) -> Iterator[RunWarning]:
         """Yield what there is to doubt in the calls and in their scaling to `sizes`."""
@@ -113,7 +149,14 @@ class Calls:
                 f"{text.count(len(failed), 'call')} of {len(self.all)} failed: {failed[0].error}",
                 "the figures rest on the others; -v shows what the handler printed",
             )
-        cpu_ms = [call.work.cpu_ms for call in self._warm()]
+        if self._warm_ups:
+            yield RunWarning(
+                "warming-up",
+                f"the first {text.count(self._warm_ups, 'call')} after the cold one took more CPU time than the later"
+                " ones and are left out",
+                "they still filled caches or imported modules; --samples takes more of the later ones",
+            )
+        cpu_ms = [work.cpu_ms for work in self._works()]
         if len(cpu_ms) >= _FEWEST_CALLS and statistics.fmean(cpu_ms) > _SHORT_CPU_MS:
             spread = statistics.stdev(cpu_ms) / statistics.fmean(cpu_ms)
             if spread > _NOISY_SPREAD:
@@ -150,25 +193,31 @@ class Calls:
                 "check that --payload is the same work, or give a second size with --duration-at",
             )
 
-    def _warm(self) -> list[Call]:
-        return [call for call in self.all if call.status == "ok" and not call.cold]
+    def _count_warm_ups(self) -> int:
+        """Return how many calls after the first still took more, each against those with the same payload."""
+        warm = self.all[1:]
+        if any(call.status != "ok" or call.cold for call in warm):
+            return 0
+        usual_ms = {
+            payload: statistics.median([call.work.cpu_ms for call in warm if call.payload == payload])
+            for payload in {call.payload for call in warm}
+        }
+        if not all(usual_ms.values()):
+            return 0
+        overall_ms = statistics.fmean(usual_ms.values()) if usual_ms else 0.0
+        return calls_to_warm_up([call.work.cpu_ms / usual_ms[call.payload] * overall_ms for call in warm])
+
+    def _first_call_extra_ms(self) -> float:
+        """Return how much longer the first call took than the later ones usually do."""
+        first, *warm = self.all
+        later = [call.wall_ms for call in warm if call.status == "ok" and not call.cold]
+        return max(0.0, first.wall_ms - statistics.median(later)) if later else 0.0
 
     def _works(self) -> list[Work]:
-        """Return the work of each warm call that succeeded; of the first call where there is no other."""
-        return [call.work for call in self._warm()] or [self.all[0].work]
+        """Return the work of each warm call that counts; of the first call where there is no other."""
+        settled = [call for call in self.all[1 + self._warm_ups :] if call.status == "ok" and not call.cold]
+        return [call.work for call in settled] or [self.all[0].work]
 
-    def _scaled(self, call: Call, memory_mb: int, needed_mb: float) -> Invocation:
-        duration_ms = call.work.duration_at_ms(memory_mb, self._calibration)
-        status, error = call.status, call.error
-        if status == "ok" and duration_ms > self._timeout_s * 1000:
-            status, error = "timed-out", f"would take longer than {text.duration(self._timeout_s * 1000)}"
-        return Invocation(
-            memory_mb,
-            duration_ms,
-            init_ms=call.init_ms if status == "ok" else None,
-            max_memory_used_mb=needed_mb,
-            cold=call.cold,
-            payload=call.payload,
-            error=error,
-            status=status,
-        )
+    def _cpu_error(self) -> float:
+        own_s = math.fsum(call.work.cpu_ms for call in self.all) / 1000
+        return cpu_time_error(self._load_before, self._load_after, own_s)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,11 +20,12 @@ from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
-from powertune.sources.calls import Call, Calls
+from powertune.sources.calls import Calls
 from powertune.sources.containment import OutputTrap
+from powertune.sources.deployment import Deployment, lambda_environment, log_stream_name, process_environment
 from powertune.sources.event_loop import EventLoop
 from powertune.sources.events import Counter, Event, Events, OneEvent
-from powertune.sources.lambda_context import lambda_environment, log_stream_name
+from powertune.sources.handler import Call
 from powertune.sources.process_tree import adopting_orphans
 from powertune.sources.runtime_api import RuntimeApi
 from powertune.sources.runtime_process import RuntimeProcess
@@ -51,6 +53,7 @@ class CommandSource:
         timeout_s: float = MAX_TIMEOUT_S,
         memory_limit_mb: int | None = None,
         region: str | None = None,
+        deployment: Deployment | None = None,
         progress: Progress | None = None,
         output: OutputTrap | None = None,
     ) -> None:
@@ -62,10 +65,10 @@ class CommandSource:
         self._events: Events = OneEvent("{}") if events is None else events
         self._counter = Counter()
         self._calls = Calls(known_durations_ms or {}, timeout_s)
-        self._calibrated = bool(known_durations_ms)
         self._timeout_s = timeout_s
         self._memory_limit_mb = memory_limit_mb or max(self.sizes)
         self._region = region
+        self._deployment = deployment or Deployment()
         self._progress = progress or NoProgress()
         self._output = output or OutputTrap()
         self._payload_sha256: str | None = None
@@ -86,7 +89,8 @@ class CommandSource:
             with self._output:
                 self._loop.run(self._process.begin())
             self._progress.begin(f"calling {self.name} for the first time")
-            first = self._events.hand(0, len(self._events.weights) or 1).deal()
+            self._calls.begin()
+            first = self._events.hand(0, self._events.fewest).deal()
             if first is None:
                 raise BadInputError("there is no payload", hint="give one with --payload")
             if not self._events.weights:
@@ -117,28 +121,32 @@ class CommandSource:
         return SourceFacts(
             kind="local",
             basis="scaled",
-            calibrated=self._calibrated,
+            calibrated=self._calls.are_anchored,
             billed=False,
-            default_samples=max(self._calls.default_samples(), len(self._events.weights)),
+            default_samples=self._calls.default_samples(self._events.fewest),
             function=FunctionFacts(name=self.name),
             details=details,
             warnings=(*self._calls.warnings(self.sizes), *self._warnings()),
             payload_weights=self._events.weights,
+            common_error={size: self._calls.common_error(size) for size in self.sizes},
         )
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         """Call the function as often as the largest count asks, once for all sizes; yield the calls at each size."""
         wanted = max(plan.values(), default=0)
-        self._events.check(wanted, wanted)
-        hand = self._events.hand(0, wanted)
+        self._events.check(wanted + 1, wanted)
+        hand = self._events.hand(0, max(wanted, self._events.fewest))
         self._progress.begin(f"calling {self.name}", total=wanted)
         while len(self._calls.all) <= wanted and self._calls.begin_well and (event := hand.deal()):
             self._call(event)
             self._progress.step()
+        self._calls.end()
         self._process.kill()
-        self._calls.calibrate()
+        self._calls.settle()
+        inits_ms = self._process.inits_ms
+        init_ms = statistics.median(inits_ms) if inits_ms else None
         for memory_mb, count in sorted(plan.items()):
-            yield from self._calls.at_size(memory_mb, count, self._memory_needed_mb())
+            yield from self._calls.at_size(memory_mb, count, needed_mb=self._memory_needed_mb(), init_ms=init_ms)
 
     def _call(self, event: Event) -> None:
         with self._output:
@@ -152,8 +160,7 @@ class CommandSource:
                 memory_growth_mb=0.0,
                 status=run.status,
                 error=run.error,
-                cold=run.init_ms is not None or not self._calls.all,
-                init_ms=run.init_ms,
+                cold=run.is_first or not self._calls.all,
                 payload=event.name if self._events.weights else None,
             )
         )
@@ -171,11 +178,10 @@ class CommandSource:
             self._region,
         )
         del variables["AWS_EXECUTION_ENV"]  # which these runtimes do not get
-        variables |= {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "TZ": ":UTC"}
         if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
             for name in ("no_proxy", "NO_PROXY"):  # the Runtime API is here, and nowhere behind a proxy
                 variables[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
-        return {**os.environ, **variables}
+        return process_environment(os.environ, variables, self._deployment)
 
     def _function_name(self) -> str:
         """Return a name that Lambda would take: that of the program."""

@@ -1,68 +1,60 @@
 """A dry run as a source: one set of calls in this process, scaled to every memory size by the CPU law."""
 
 import hashlib
-import json
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
-from powertune.errors import BadInputError, FunctionFailedError
+from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
 from powertune.sources.calls import Calls
-from powertune.sources.containment import (
-    HandlerTimeoutError,
-    OutputTrap,
-    deadline,
-    last_resort,
-    own_garbage,
-    own_process,
-    own_surroundings,
-)
-from powertune.sources.handler import Handler, call_handler, load_handler, split_handler
-from powertune.sources.lambda_context import LambdaContext, lambda_environment, log_stream_name
-from powertune.sources.meter import resident_memory_mb
+from powertune.sources.containment import OutputTrap
+from powertune.sources.deployment import Deployment, lambda_environment, log_stream_name, process_environment
+from powertune.sources.events import Event, Events, OneEvent
+from powertune.sources.handler import split_handler
+from powertune.sources.in_process import InProcessHandler
+from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
 
 # Lambda's own runtime keeps more in memory than a bare interpreter: functions that do nothing log 36 to 40 MB used
 # (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB.
 _RUNTIME_SHARE_MB = 25.0
 _BARE_RUNTIME_MB = 37.0
 
-_IMPORT_TIMEOUT_S = 60.0
-"""Lambda gives init 10 s and then tries once more within the function's timeout."""
-
 _INIT_RUNS = 3
 _INIT_BUDGET_MS = 600.0
+_MOST_PROCESSES_ENDED = 3
+"""How many processes a handler may end, after its first call, before it is not called any more."""
 
 
 class LocalSource:
     """Calls a Python handler here and offers every memory size, with durations scaled from what the calls took.
 
-    `handler` is `package.module:function` or a callable. `known_durations_ms` maps memory sizes in MB to durations
-    known from production and anchors the scale. `timeout_s` bounds each call here and each scaled duration. `region`
-    is what the handler finds in its environment; without one, what is there stays.
+    `handler` is `package.module:function` or a callable, `events` what it is called with ({} if None).
+    `known_durations_ms` maps memory sizes in MB to durations known from production and anchors the scale. `timeout_s`
+    bounds each call here and each scaled duration. `region` is what the handler finds in its environment; without one,
+    what is there stays.
     """
 
     def __init__(
         self,
         handler: str | Callable[..., Any],
         *,
-        payload: str = "{}",
+        events: Events | None = None,
         sizes: Sequence[int] = DEFAULT_SIZES_MB,
         known_durations_ms: Mapping[int, float] | None = None,
         timeout_s: float = MAX_TIMEOUT_S,
         memory_limit_mb: int | None = None,
         region: str | None = None,
+        deployment: Deployment | None = None,
         progress: Progress | None = None,
         output: OutputTrap | None = None,
         end_process_if_stuck: bool = False,
@@ -70,18 +62,25 @@ class LocalSource:
         self.sizes = tuple(sizes)
         self.handler_name = handler if isinstance(handler, str) else _name_of(handler)
         self._target = handler
-        self._payload = payload
+        self._events = events or OneEvent("{}")
         self._calls = Calls(known_durations_ms or {}, timeout_s)
-        self._calibrated = bool(known_durations_ms)
         self._timeout_s = timeout_s
         self._region = region
         self._memory_limit_mb = memory_limit_mb or max(self.sizes)
+        self._deployment = deployment or Deployment()
+        if self._deployment.is_isolated and not isinstance(handler, str):
+            raise UsageError(
+                "a function object cannot be called in a process of its own", hint="name it: package.module:function"
+            )
         self._progress = progress or NoProgress()
         self._output = output or OutputTrap()
         self._end_process_if_stuck = end_process_if_stuck
         self._function_name = _function_name(handler) if isinstance(handler, str) else "handler"
         self._log_stream = log_stream_name()
-        self._base_memory_mb = _BARE_RUNTIME_MB
+        self._inits: list[Init] = []
+        self._processes_ended = 0
+        self._handler: InProcessHandler | IsolatedHandler | None = None
+        self._is_fresh = True
 
     def __enter__(self) -> Self:
         """Import the handler and call it once: on Lambda, too, the first call after init is apart from the rest."""
@@ -89,50 +88,51 @@ class LocalSource:
             self._folder = os.getcwd()  # noqa: PTH109 - import paths are text
         except FileNotFoundError:
             raise BadInputError("the working directory is gone", hint="change to a folder that exists") from None
+        self._launch = self._launching()
         with ExitStack() as stack:
-            stack.enter_context(own_surroundings())
-            stack.enter_context(own_garbage())
-            variables = lambda_environment(
-                self._function_name, self.handler_name, self._memory_limit_mb, self._log_stream, self._region
-            )
-            os.environ.update(variables)
             self._progress.begin(f"importing {self.handler_name}")
-            self._handler = self._load()
-            self._import_path = list(sys.path)
-            self._resident_mb = resident_memory_mb()
+            stack.push(self._leave)
+            self._handler = self._open()
+            self._calls.begin()
             self._progress.begin(f"calling {self.handler_name} for the first time")
-            self._call()
-            self._surroundings = stack.pop_all()
+            event = self._events.hand(0, self._events.fewest).deal()
+            self._payload_sha256 = hashlib.sha256(event.payload.encode()).hexdigest() if event else None
+            self._call(event)
+            stack.pop_all()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Put environment variables, working directory and import path back."""
-        self._surroundings.close()
+        """Put environment variables, working directory and import path back; end what was started."""
+        self._leave(exc_type, exc, traceback)
         self._progress.end()
 
     @property
     def facts(self) -> SourceFacts:
         """What this machine and the calls have shown so far."""
-        details = {
+        python = self._inits[0].python if self._deployment.is_isolated else sys.version.split()[0]
+        weights = self._events.weights
+        details: dict[str, object] = {
             "handler": self.handler_name,
-            "payload_sha256": hashlib.sha256(self._payload.encode()).hexdigest(),
-            "python": sys.version.split()[0],
+            "payload_sha256": None if weights else self._payload_sha256,
+            "python": python,
+            "isolated": self._deployment.is_isolated,
             **self._calls.details(),
+            "init_runs_ms": [init.init_ms for init in self._inits],
             "memory_needed_mb": round(self._memory_needed_mb(), 1),
         }
         return SourceFacts(
             kind="local",
             basis="scaled",
-            calibrated=self._calibrated,
+            calibrated=self._calls.are_anchored,
             billed=False,
-            default_samples=self._calls.default_samples(),
-            function=FunctionFacts(
-                name=self.handler_name, runtime=f"python{sys.version_info.major}.{sys.version_info.minor}"
-            ),
+            default_samples=self._calls.default_samples(self._events.fewest),
+            function=FunctionFacts(name=self.handler_name, runtime=f"python{'.'.join(python.split('.')[:2])}"),
             details=details,
             warnings=tuple(self._calls.warnings(self.sizes)),
+            payload_weights=weights,
+            common_error={size: self._calls.common_error(size) for size in self.sizes},
         )
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
@@ -141,83 +141,99 @@ class LocalSource:
         Each size gets the first call as its cold start, then its count of warm ones.
         """
         wanted = max(plan.values(), default=0)
+        self._events.check(wanted + 1, wanted)
+        hand = self._events.hand(0, max(wanted, self._events.fewest))
         self._progress.begin(f"calling {self.handler_name}", total=wanted)
         while len(self._calls.all) <= wanted and self._calls.begin_well:
-            self._call()
+            if self._is_fresh:  # the last call has ended the process
+                if self._processes_ended >= _MOST_PROCESSES_ENDED:
+                    break
+                self._processes_ended += 1
+                self._leave(None, None, None)
+                self._handler = self._open()
+            self._call(hand.deal())
             self._progress.step()
-        first = self._calls.all[0]
-        if first.init_ms is None and isinstance(self._target, str) and self._calls.begin_well:
-            self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
-            init_ms, memory_mb = self._measure_init()
-            self._calls.all[0] = replace(first, init_ms=init_ms)
-            self._base_memory_mb = memory_mb + _RUNTIME_SHARE_MB
-        self._calls.calibrate()
+        self._calls.end()
+        if isinstance(self._target, str) and self._calls.begin_well:
+            self._measure_inits()
+        self._calls.settle()
+        needed_mb = self._memory_needed_mb()
+        init_ms = statistics.median(init.init_ms for init in self._inits) if self._inits else None
         for memory_mb, count in sorted(plan.items()):
-            yield from self._calls.at_size(memory_mb, count, self._memory_needed_mb())
+            yield from self._calls.at_size(memory_mb, count, needed_mb=needed_mb, init_ms=init_ms)
 
-    def _load(self) -> Handler:
-        if not isinstance(self._target, str):
-            return self._target
-        module, function = split_handler(self._target)
-        try:
-            with self._output, self._guard(_IMPORT_TIMEOUT_S), own_process(), deadline(_IMPORT_TIMEOUT_S):
-                return load_handler(module, function)
-        except HandlerTimeoutError:
-            raise FunctionFailedError(
-                f"{module} was not imported within {_IMPORT_TIMEOUT_S:g} s",
-                hint="on Lambda, too, init has to end: 10 s, or the timeout where that is longer",
-            ) from None
-
-    def _guard(self, timeout_s: float) -> AbstractContextManager[None]:
-        if not self._end_process_if_stuck:
-            return nullcontext()
-        return last_resort(timeout_s, self.handler_name, self._output.stderr)
-
-    def _call(self) -> None:
-        context = LambdaContext(
-            function_name=self._function_name,
-            memory_limit_in_mb=str(self._memory_limit_mb),
-            timeout_s=self._timeout_s,
-            region=self._region or "us-east-1",
-            log_stream_name=self._log_stream,
+    def _launching(self) -> Launch:
+        deployment = self._deployment
+        of_lambda = lambda_environment(
+            self._function_name, self.handler_name, self._memory_limit_mb, self._log_stream, self._region
         )
-        with self._output, self._guard(self._timeout_s), own_process():
-            call = call_handler(self._handler, self._payload, context, self._timeout_s, self._resident_mb)
-        self._calls.all.append(replace(call, cold=not self._calls.all))
-
-    def _measure_init(self) -> tuple[float, float]:
-        """Return import time in ms and memory in MB after it, of the handler's module in fresh interpreters."""
-        answers = [self._probe_import()]
-        while len(answers) < _INIT_RUNS and sum(answer["init_ms"] for answer in answers) < _INIT_BUDGET_MS:
-            answers.append(self._probe_import())
-        return (
-            statistics.median(answer["init_ms"] for answer in answers),
-            max(answer["memory_mb"] for answer in answers),
+        isolated = deployment.is_isolated
+        return Launch(
+            handler=self.handler_name,
+            python=deployment.python,
+            folder=self._folder,
+            environment=process_environment(os.environ, of_lambda, deployment)
+            if isolated
+            else {**of_lambda, **deployment.environment},
+            layers=deployment.layers,
+            context={
+                "function_name": self._function_name,
+                "memory_limit_in_mb": str(self._memory_limit_mb),
+                "region": self._region or "us-east-1",
+                "log_stream_name": self._log_stream,
+            },
+            memory_mb=memory_limit_mb(max(self.sizes)),
+            file_mb=deployment.storage_mb,
         )
 
-    def _probe_import(self) -> dict[str, float]:
-        module, _ = split_handler(self.handler_name)
-        worker = Path(__file__).with_name("worker.py")
-        try:
-            done = subprocess.run(  # noqa: S603 - this interpreter and a file of ours
-                [sys.executable, str(worker)],
-                input=json.dumps({"module": module, "sys_path": self._import_path}),
-                capture_output=True,
-                text=True,
-                timeout=_IMPORT_TIMEOUT_S,
-                cwd=self._folder,
-                check=True,
-            )
-            answer: dict[str, float] = json.loads(done.stdout)
-        except (subprocess.SubprocessError, ValueError) as error:
-            raise FunctionFailedError(
-                f"{module} was imported here but not in a fresh interpreter",
-                hint=f"it may need what this process has set up; try: {Path(sys.executable).name} -c 'import {module}'",
-            ) from error
-        return answer
+    def _open(self) -> InProcessHandler | IsolatedHandler:
+        if not self._deployment.is_isolated:
+            return InProcessHandler(
+                self._target, self._launch, output=self._output, end_process_if_stuck=self._end_process_if_stuck
+            ).__enter__()
+        with self._output:
+            handler = IsolatedHandler(self._launch).__enter__()
+        if not self._inits:
+            self._inits.append(handler.init)
+        return handler
+
+    def _leave(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        handler, self._handler = self._handler, None
+        if handler:
+            handler.__exit__(exc_type, exc, traceback)
+
+    def _call(self, event: Event | None) -> None:
+        if event is None or self._handler is None:
+            raise ValueError("no event, or no handler")  # there are as many as were checked for
+        is_first = self._is_fresh
+        call = self._handler.call(event.payload, timeout_s=self._timeout_s)
+        self._calls.all.append(replace(call, cold=is_first, payload=event.name if self._events.weights else None))
+        self._is_fresh = not self._handler.alive
+
+    def _measure_inits(self) -> None:
+        """Import the handler in fresh interpreters, one after the other, as far as time allows."""
+        self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
+        launch = replace(self._launch, silent=True)
+        if isinstance(self._handler, InProcessHandler):
+            launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
+        while len(self._inits) < _INIT_RUNS and sum(init.init_ms for init in self._inits) < _INIT_BUDGET_MS:
+            try:
+                with IsolatedHandler(launch) as fresh:
+                    self._inits.append(fresh.init)
+            except PowertuneError as error:
+                if self._inits:  # it may have changed what it is imported from
+                    return
+                module, _ = split_handler(self.handler_name)
+                raise FunctionFailedError(
+                    f"{module} was imported once but not in a fresh interpreter: {error.message}",
+                    hint=f"it may need what this process has set up; try: python -c 'import {module}'",
+                ) from error
 
     def _memory_needed_mb(self) -> float:
-        return self._base_memory_mb + max(call.memory_growth_mb for call in self._calls.all)
+        bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
+        return bare_mb + max(call.memory_growth_mb for call in self._calls.all)
 
 
 def _name_of(handler: Callable[..., Any]) -> str:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from powertune.aws_lambda.calibration import Work
-from powertune.sources.meter import Clocks, work_between
+from powertune.sources.meter import work_between
+from powertune.sources.worker import Clocks
 
 _PROC = Path("/proc")
 _PR_SET_CHILD_SUBREAPER = 36

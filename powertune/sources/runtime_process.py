@@ -38,8 +38,8 @@ class Run:
 
     work: Work
     wall_ms: float
-    init_ms: float | None = None
-    """Of the process that ran it, where it was that one's first."""
+    is_first: bool = False
+    """Whether it was the first of its process."""
     status: Status = "ok"
     error: str | None = None
 
@@ -48,7 +48,7 @@ class Run:
 class _Running:
     process: subprocess.Popen[bytes]
     tree: ProcessTree
-    init_ms: float | None = None
+    is_fresh: bool = True
     """Until its first invocation."""
 
 
@@ -85,7 +85,8 @@ class RuntimeProcess:
         if running is None:
             found = await self._init(until_s, self._timeout_s)
             if not isinstance(found, _Running):
-                return Run(Work(0.0, 0.0), (time.monotonic() - began_s) * 1000, None, found, self.init_failures[-1])
+                wall_ms = (time.monotonic() - began_s) * 1000
+                return Run(Work(0.0, 0.0), wall_ms, is_first=True, status=found, error=self.init_failures[-1])
             running = found
         return await self._run(running, payload, until_s)
 
@@ -109,8 +110,7 @@ class RuntimeProcess:
         if self._api.init_error is not None:
             why = str(self._api.init_error)
         elif ended == "done":
-            running.init_ms = (self._api.asked_at_s - began_s) * 1000
-            self.inits_ms.append(running.init_ms)
+            self.inits_ms.append((self._api.asked_at_s - began_s) * 1000)
             return running
         elif ended == "exited":
             why = _exit_error(running.process, "before it asked for an event")
@@ -134,7 +134,7 @@ class RuntimeProcess:
         return _Running(process, ProcessTree(process.pid, f"{_API}={self._environment[_API]}"))
 
     async def _run(self, running: _Running, payload: str, until_s: float) -> Run:
-        init_ms, running.init_ms = running.init_ms, None
+        is_first, running.is_fresh = running.is_fresh, False
         before = running.tree.usage()
         deadline_ms = int((time.time() + until_s - time.monotonic()) * 1000)
         handed_s = time.perf_counter()
@@ -147,7 +147,7 @@ class RuntimeProcess:
         status, error = self._outcome(running, ended)
         if ended != "done":
             self.kill()
-        return Run(work_of(before, after, wall_ms), wall_ms, init_ms, status, error)
+        return Run(work_of(before, after, wall_ms), wall_ms, is_first=is_first, status=status, error=error)
 
     def _outcome(self, running: _Running, ended: _Wait) -> tuple[Status, str | None]:
         answer = self._api.answer

@@ -117,7 +117,8 @@ def test_each_size_has_a_cold_start_with_its_init_and_warm_calls(mode: Command) 
 def test_the_event_and_what_belongs_to_it_reach_the_runtime(tmp_path: Path) -> None:
     told_to = tmp_path / "told"
     event = {"orders": [1, 2.5, "é\U0001f600"]}
-    options = ("-p", json.dumps(event), "--timeout", "30", "--region", "eu-west-1", "--current", "512")
+    options = ["-p", json.dumps(event), "--timeout", "30", "--region", "eu-west-1", "--current", "512"]
+    options += ["--env", "STAGE=test", "--layer", str(tmp_path)]
     main(["dry-run", "--runtime-api", "-n", "1", *options, "--", sys.executable, str(BOOTSTRAP), "tells", str(told_to)])
     told = json.loads(told_to.read_text(encoding="utf-8"))
     assert json.loads(told["body"]) == event
@@ -132,6 +133,8 @@ def test_the_event_and_what_belongs_to_it_reach_the_runtime(tmp_path: Path) -> N
     assert environment["LAMBDA_TASK_ROOT"] == str(Path.cwd())
     assert environment["_HANDLER"] == "bootstrap"
     assert environment["TZ"] == ":UTC"
+    assert environment["STAGE"] == "test"
+    assert environment["PATH"].startswith(f"{tmp_path}/bin:")
     assert "AWS_EXECUTION_ENV" not in environment
 
 
@@ -329,7 +332,8 @@ def test_what_a_runtime_prints_stays_off_the_screen(mode: Command) -> None:
     [
         (["--runtime-api"], 2, "HANDLER"),
         (["shop.orders:handler", "more"], 2, "a handler takes no arguments"),
-        (["shop.orders:handler", "--payloads", "mix.json"], 2, "--payloads goes with --runtime-api"),
+        (["--runtime-api", "--isolate", "--", "x"], 2, "--isolate and --python are for Python handlers"),
+        (["--runtime-api", "--python", ".venv", "--", "x"], 2, "--isolate and --python are for Python handlers"),
         (["--runtime-api", "-p", "{}", "--payloads", "[]", "--", "x"], 2, "exclude each other"),
         (["--runtime-api", "--", ""], 2, "there is no command to run"),
         (["--runtime-api", "--", "./no-such-command"], 3, "there is no command ./no-such-command"),

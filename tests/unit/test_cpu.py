@@ -167,3 +167,20 @@ def test_a_phase_near_the_end_of_a_period_gets_two_quotas_quickly() -> None:
 @pytest.mark.parametrize("phase_ms", [0.0, 3.0, 19.0])
 def test_the_phase_is_nothing_to_a_function_with_a_whole_vcpu(phase_ms: float) -> None:
     assert wall_time_ms([(123, 45)], 1769, phase_ms=phase_ms) == pytest.approx(168)
+
+
+def test_each_segment_may_have_threads_of_its_own() -> None:
+    alone = wall_time_ms([(100, 50)], 1769)
+    together = wall_time_ms([(100, 0)], 3538, threads=2)
+    assert wall_time_ms([(100, 50), (100, 0)], 3538, threads=[1, 2]) == pytest.approx(alone + together)
+
+
+@pytest.mark.parametrize("memory_mb", [128, 512, 1024, 1769, 3008])
+def test_one_number_of_threads_is_that_of_every_segment(memory_mb: int) -> None:
+    segments = [(30.0, 10.0), (50.0, 0.0), (70.0, 5.0)]
+    assert wall_time_ms(segments, memory_mb, threads=[2, 2, 2]) == wall_time_ms(segments, memory_mb, threads=2)
+
+
+def test_one_thread_is_not_throttled_by_a_quota_of_more_than_one_core() -> None:
+    assert wall_time_ms([(100, 0), (500, 0)], 2048, threads=[2, 1]) == pytest.approx(550, rel=0.1)
+    assert wall_time_ms([(500, 0), (10, 0)], 2048, threads=[1, 2]) == pytest.approx(505, rel=0.02)
