@@ -42,6 +42,7 @@ from powertune.text import nearest, printable
 if TYPE_CHECKING:
     from powertune.sources.containment import OutputTrap
     from powertune.sources.engines import EngineName
+    from powertune.sources.events import Events
     from powertune.sources.insights import InsightsSource
 
 DEFAULT_REGION = "us-east-1"
@@ -166,10 +167,15 @@ def dry_run(
     handler: str | Callable[..., Any],
     *,
     payload: object = None,
+    events: "Events | None" = None,
     sizes: Iterable[int] | None = None,
     samples: int | None = None,
     known_durations_ms: Mapping[int, float] | None = None,
     timeout_s: float = MAX_TIMEOUT_S,
+    isolate: bool = False,
+    python: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    layers: Sequence[str | Path] = (),
     progress: Progress | None = None,
     output: "OutputTrap | None" = None,
     end_process_if_stuck: bool = False,
@@ -177,12 +183,17 @@ def dry_run(
 ) -> TuningRun:
     """Call a Python handler in this process and scale what it takes to every memory size by Lambda's CPU law.
 
-    `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), `known_durations_ms`
-    durations from production by memory size in MB, which anchor the scale. `output` takes what the handler prints,
+    `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), or `events` a mix of
+    payloads (`powertune.sources.events`). `known_durations_ms` are durations from production by memory size in MB,
+    which anchor the scale. With `isolate` the handler runs in a process of its own, with `python` in that of the
+    interpreter or virtual environment at that path; `env` are its environment variables and `layers` folders that stand
+    for /opt. `output` takes what the handler prints,
     which is dropped without it. `end_process_if_stuck` ends this process where the handler outlives its timeout in
     code that cannot be interrupted: nothing else can. Raises PowertuneError.
     """
-    from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
+    from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415 - a recording needs none of it
+    from powertune.sources.events import OneEvent  # noqa: PLC0415
+    from powertune.sources.local import LocalSource  # noqa: PLC0415
     from powertune.sources.payloads import json_text  # noqa: PLC0415
 
     _check_names(options)
@@ -193,12 +204,19 @@ def dry_run(
     )
     source = LocalSource(
         handler,
-        payload=json_text(payload),
+        events=events or OneEvent(json_text(payload)),
         sizes=asked,
         known_durations_ms=known_durations_ms,
         timeout_s=timeout_s,
         memory_limit_mb=current_mb,
         region=options.get("region") or options.get("default_region"),
+        deployment=Deployment(
+            isolate=isolate,
+            python=None if python is None else str(python),
+            environment=dict(env or {}),
+            layers=checked_layers([str(layer) for layer in layers]),
+            storage_mb=options.get("ephemeral_storage_mb") or FREE_STORAGE_MB,
+        ),
         progress=progress,
         output=output,
         end_process_if_stuck=end_process_if_stuck,

@@ -33,6 +33,17 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of computing, and the waiting that ends it."""
+
+    cpu_ms: float
+    """CPU time over all threads and child processes."""
+    wait_ms: float
+    threads: int = 1
+    """How many of them shared the work."""
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What one call of a handler takes, apart from any memory size."""
 
@@ -43,17 +54,34 @@ class Work:
     threads: int = 1
     waits: int = 1
     """How often it stopped computing to wait: quotas that go by while it waits cost nothing."""
+    segments: tuple[Segment, ...] = ()
+    """Computing and waiting in their order, where that was seen; they add up to `cpu_ms` and `wait_ms`."""
 
     def duration_at_ms(self, memory_mb: int, calibration: Calibration | None = None) -> float:
         """Return REPORT's Duration of this call at a memory size, in ms, runtime overhead included.
 
-        The work is taken to alternate evenly between computing and waiting.
+        Where no order was seen, the work is taken to alternate evenly between computing and waiting.
         """
         fit = calibration or Calibration()
+        if self.segments:
+            return self._in_order_ms(memory_mb, fit)
         cpu_ms = (self.cpu_ms * fit.cpu_scale + RUNTIME_OVERHEAD_MS) / self.waits
         wait_ms = max(0.0, self.wait_ms + fit.wait_shift_ms) / self.waits
         simulated_ms = wall_time_ms([(cpu_ms, wait_ms)] * self.waits, memory_mb, threads=self.threads)
         return max(simulated_ms, shortest_wall_time_ms(cpu_ms * self.waits, memory_mb, threads=self.threads))
+
+    def _in_order_ms(self, memory_mb: int, fit: Calibration) -> float:
+        wait_ms = max(0.0, self.wait_ms + fit.wait_shift_ms)
+        waiting = wait_ms / self.wait_ms if self.wait_ms > 0 else 1.0
+        segments = [(one.cpu_ms * fit.cpu_scale, one.wait_ms * waiting) for one in self.segments]
+        # The runtime's own: before the handler it decodes the event, after it the response.
+        segments = [(RUNTIME_OVERHEAD_MS / 2, 0.0), *segments, (RUNTIME_OVERHEAD_MS / 2, 0.0)]
+        if self.wait_ms <= 0 < wait_ms:
+            segments[-2] = (segments[-2][0], wait_ms)
+        threads = [1, *(one.threads for one in self.segments), 1]
+        cpu_ms = math.fsum(cpu_ms for cpu_ms, _ in segments)
+        shortest_ms = shortest_wall_time_ms(cpu_ms, memory_mb, threads=max(threads))
+        return max(wall_time_ms(segments, memory_mb, threads=threads), shortest_ms)
 
 
 def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibration:

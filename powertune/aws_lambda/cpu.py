@@ -10,7 +10,8 @@ several threads and waiting follow the same kernel rules but have not been check
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 MB_PER_VCPU = 1769
 PERIOD_MS = 20.0
@@ -39,27 +40,39 @@ def vcpu_share(memory_mb: int) -> float:
 
 
 def wall_time_ms(
-    segments: Iterable[tuple[float, float]], memory_mb: int, *, threads: int = 1, phase_ms: float = 0.0
+    segments: Iterable[tuple[float, float]],
+    memory_mb: int,
+    *,
+    threads: int | Sequence[int] = 1,
+    phase_ms: float = 0.0,
 ) -> float:
     """Return the wall time in ms of work at one memory size.
 
     `segments` are (CPU ms over all threads, waiting ms) in order. `threads` is how many threads share the CPU work
-    evenly. `phase_ms` is where in a 20 ms period the work begins. A segment's last 1000 ms of CPU per thread are
-    simulated event by event; what comes before is skipped in whole periods at their average, which is off by less
-    than 0.8 %.
+    evenly: one number, or one for each segment. `phase_ms` is where in a 20 ms period the work begins. A segment's last
+    1000 ms of CPU per thread are simulated event by event; what comes before is skipped in whole periods at their
+    average, which is off by less than 0.8 %.
     """
-    running_threads = max(1, min(threads, visible_vcpus(memory_mb)))
-    if vcpu_share(memory_mb) >= running_threads:
-        return math.fsum(cpu_ms / running_threads + wait_ms for cpu_ms, wait_ms in segments)
-    bandwidth = _Bandwidth(PERIOD_MS * vcpu_share(memory_mb), running_threads, phase_ms)
-    computing_ms = 0.0
-    for cpu_ms, wait_ms in segments:
+    at_most = visible_vcpus(memory_mb)
+    together = repeat(threads) if isinstance(threads, int) else threads
+    steps = [
+        (cpu_ms, wait_ms, max(1, min(count, at_most)))
+        for (cpu_ms, wait_ms), count in zip(segments, together, strict=False)
+    ]
+    if all(vcpu_share(memory_mb) >= count for _, _, count in steps):
+        return math.fsum(cpu_ms / count + wait_ms for cpu_ms, wait_ms, count in steps)
+    bandwidth = _Bandwidth(PERIOD_MS * vcpu_share(memory_mb), phase_ms)
+    computing_ms, running = 0.0, 1
+    for cpu_ms, wait_ms, count in steps:
+        if count != running:
+            bandwidth.compute(computing_ms, running)
+            computing_ms, running = 0.0, count
         computing_ms += cpu_ms
         if wait_ms:  # without waiting between them two segments are one
-            bandwidth.compute(computing_ms)
+            bandwidth.compute(computing_ms, running)
             bandwidth.wait(wait_ms)
             computing_ms = 0.0
-    bandwidth.compute(computing_ms)
+    bandwidth.compute(computing_ms, running)
     return bandwidth.now_ms - phase_ms
 
 
@@ -81,32 +94,31 @@ class _Bandwidth:
     The threads run alike on their cores, so one account stands for all of them.
     """
 
-    def __init__(self, quota_ms: float, threads: int, phase_ms: float) -> None:
+    def __init__(self, quota_ms: float, phase_ms: float) -> None:
         self.now_ms = phase_ms
         self._quota_ms = quota_ms
-        self._threads = threads
         self._pool_ms = quota_ms
         self._account_ms = 0.0
         self._throttled = False
 
-    def compute(self, cpu_ms: float) -> None:
-        """Let `cpu_ms` of CPU time pass, throttled as Lambda would."""
-        left_ms = self._skip_periods(cpu_ms)
+    def compute(self, cpu_ms: float, threads: int) -> None:
+        """Let `cpu_ms` of CPU time of so many threads pass, throttled as Lambda would."""
+        left_ms = self._skip_periods(cpu_ms, threads)
         while left_ms > _EPSILON_MS:
             refill_at = self._next(PERIOD_MS)
             if self._throttled:
                 self.now_ms = refill_at
             else:
                 tick_at = self._next(TICK_MS)  # a period is five ticks, so no refill falls between two
-                done_ms = min(left_ms, (tick_at - self.now_ms) * self._threads)
-                self.now_ms += done_ms / self._threads
+                done_ms = min(left_ms, (tick_at - self.now_ms) * threads)
+                self.now_ms += done_ms / threads
                 left_ms -= done_ms
                 self._account_ms -= done_ms
                 if left_ms <= _EPSILON_MS:
                     return
                 self.now_ms = tick_at
                 if self._account_ms <= 0:
-                    self._draw(self._threads * SLICE_MS - self._account_ms)
+                    self._draw(threads * SLICE_MS - self._account_ms)
                     self._throttled = self._account_ms <= 0
             if self.now_ms >= refill_at - _EPSILON_MS:
                 self._pool_ms = self._quota_ms
@@ -129,9 +141,14 @@ class _Bandwidth:
             self._throttled = self._throttled and self._account_ms < 0
         self.now_ms = end_at
 
-    def _skip_periods(self, cpu_ms: float) -> float:
+    def _skip_periods(self, cpu_ms: float, threads: int) -> float:
         """Jump over whole periods of a long computation, each worth one quota, and return the CPU time left to run."""
-        periods = max(0, math.floor((cpu_ms - _EXACT_CPU_MS * self._threads) / self._quota_ms))
+        if (
+            self._quota_ms >= PERIOD_MS * threads and not self._throttled
+        ):  # which may be more than so few threads can use
+            self.now_ms += cpu_ms / threads
+            return 0.0
+        periods = max(0, math.floor((cpu_ms - _EXACT_CPU_MS * threads) / self._quota_ms))
         self.now_ms += periods * PERIOD_MS
         return cpu_ms - periods * self._quota_ms
 

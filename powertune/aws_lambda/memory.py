@@ -8,6 +8,7 @@ from powertune.text import printable
 MIN_MEMORY_MB = 128
 MAX_MEMORY_MB = 10_240
 MAX_TIMEOUT_S = 900
+MAX_LAYERS = 5
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 """Limit of a synchronous request and of its response."""
 

@@ -1,9 +1,9 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
-import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,13 +13,55 @@ from powertune.cli import options
 from powertune.cli.deliver import check, deliver
 from powertune.errors import BadInputError, UsageError
 
+if TYPE_CHECKING:
+    from powertune.sources.events import Events
+
+_DEPLOYED = "As it is deployed"
 _MB_MS = re.compile(r"\s*(?P<mb>[0-9]+)\s*=(?P<ms>.*)", re.DOTALL)
 
 EXAMPLES = """
 Examples: powertune dry-run shop.orders:handler -p @sqs-batch --current 512
 
 powertune dry-run shop.orders:handler -p event.json --duration-at 512=143 -m 128..3008:64
+
+powertune dry-run shop.orders:handler --python .venv-orders --env-file .env --layer build/layer
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """How the handler is deployed."""
+
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Run it in a process of its own, which may crash and is killed in the end.",
+            rich_help_panel=_DEPLOYED,
+        ),
+    ] = False
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Its interpreter or virtual environment; implies --isolate.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="An environment variable of the function. Repeatable.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A file of NAME=VALUE lines. Repeatable.", rich_help_panel=_DEPLOYED),
+    ] = None
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR", help="A layer, unpacked: what becomes /opt. Repeatable, in order.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
 
 
 def dry_run(
@@ -28,6 +70,12 @@ def dry_run(
         str | None,
         typer.Option(
             "-p", "--payload", metavar="FILE|JSON|-|@SAMPLE", help="The event: a file, JSON, stdin, or such as @s3-put."
+        ),
+    ] = None,
+    payloads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help='A mix, [{"payload": ..., "weight": 3}, ...], or a sequence, one payload a line.'
         ),
     ] = None,
     memory: options.Memory = None,
@@ -47,16 +95,19 @@ def dry_run(
     ] = MAX_TIMEOUT_S,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the end of what the handler printed.")] = False,
     *,
+    deployed: Deployed,
     choosing: options.Choosing,
     pricing: options.Pricing,
     delivery: options.Delivery,
 ) -> None:
     """Run a Python handler here and see which memory size it should get.
 
-    The handler is called in this process: no container, no network of powertune's own. Its CPU time is scaled to every
-    memory size by Lambda's CPU law; waiting is not scaled.
+    The handler is called in this process, or with --isolate in its own: no container, no network of powertune's own.
+    Its CPU time is scaled to every memory size by Lambda's CPU law; waiting is not scaled.
     """
-    check(delivery, inputs=[payload] if payload else [])
+    if payload is not None and payloads is not None:
+        raise UsageError("--payload and --payloads exclude each other", hint="give one of them")
+    check(delivery, inputs=[name for name in (payload, payloads, *(deployed.env_file or [])) if name])
     options.check_finite("timeout", timeout)
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
@@ -65,20 +116,25 @@ def dry_run(
     from powertune import tuning  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
-    from powertune.sources.payloads import read_payload  # noqa: PLC0415
+    from powertune.sources.deployment import environment_from  # noqa: PLC0415
 
-    event = json.loads(read_payload(payload)) if payload is not None else {}
+    events = _events(payload, payloads)
+    environment = environment_from(deployed.env_file or [], deployed.env or [])
     # Until the result is out: a thread that the handler left behind may go on printing.
     with OutputTrap(keep=verbose) as trap:
         try:
             with progress_for(trap.stderr, quiet=delivery.quiet, color=not delivery.no_color) as progress:
                 run = tuning.dry_run(
                     handler,
-                    payload=event,
+                    events=events,
                     sizes=sizes,
                     samples=samples,
                     known_durations_ms=known_durations_ms,
                     timeout_s=timeout,
+                    isolate=deployed.isolate,
+                    python=deployed.python,
+                    env=environment,
+                    layers=deployed.layer or [],
                     progress=progress,
                     output=trap,
                     end_process_if_stuck=True,
@@ -89,6 +145,15 @@ def dry_run(
                 for line in trap.tail() or ["(the handler printed nothing)"]:
                     print(f"  | {line}", file=trap.stderr)
         deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
+
+
+def _events(payload: str | None, payloads: str | None) -> "Events":
+    from powertune.sources.events import OneEvent, read_events  # noqa: PLC0415 - as above
+    from powertune.sources.payloads import read_payload  # noqa: PLC0415
+
+    if payloads is not None:
+        return read_events(payloads)
+    return OneEvent("{}" if payload is None else read_payload(payload))
 
 
 def _known_durations(specs: list[str]) -> dict[int, float]:

@@ -1,14 +1,12 @@
 """A dry run as a source: one set of calls in this process, scaled to every memory size by the CPU law."""
 
 import hashlib
-import json
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,24 +14,19 @@ from powertune import text
 from powertune.aws_lambda.calibration import Calibration, Work, calibrate
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
-from powertune.errors import BadInputError, FunctionFailedError, UsageError
+from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
-from powertune.sources.containment import (
-    HandlerTimeoutError,
-    OutputTrap,
-    deadline,
-    last_resort,
-    own_garbage,
-    own_process,
-    own_surroundings,
-)
-from powertune.sources.handler import Call, Handler, call_handler, load_handler, split_handler
-from powertune.sources.lambda_context import LambdaContext, lambda_environment, log_stream_name
-from powertune.sources.meter import resident_memory_mb
+from powertune.sources.containment import OutputTrap
+from powertune.sources.deployment import Deployment, lambda_environment, log_stream_name, process_environment
+from powertune.sources.events import Event, Events, OneEvent
+from powertune.sources.handler import Call, split_handler
+from powertune.sources.in_process import InProcessHandler
+from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
+from powertune.sources.warm_up import calls_to_warm_up
 
 # Lambda's own runtime keeps more in memory than a bare interpreter: functions that do nothing log 36 to 40 MB used
 # (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB.
@@ -44,11 +37,10 @@ _FEWEST_CALLS, _MOST_CALLS = 3, 30
 _CALLING_BUDGET_MS = 3000.0
 """How long the calls together may take before they are cut to fewer, when the user gives no number."""
 
-_IMPORT_TIMEOUT_S = 60.0
-"""Lambda gives init 10 s and then tries once more within the function's timeout."""
-
 _INIT_RUNS = 3
 _INIT_BUDGET_MS = 600.0
+_MOST_PROCESSES_ENDED = 3
+"""How many processes a handler may end, after its first call, before it is not called any more."""
 _NOISY_SPREAD = 0.10
 _SHORT_CPU_MS = 5.0
 """Less CPU time than this is a small part of any bill, and always noisy."""
@@ -60,21 +52,23 @@ _FAR_SCALE, _FAR_SHIFT = 4.0, 0.2
 class LocalSource:
     """Calls a Python handler here and offers every memory size, with durations scaled from what the calls took.
 
-    `handler` is `package.module:function` or a callable. `known_durations_ms` maps memory sizes in MB to durations
-    known from production and anchors the scale. `timeout_s` bounds each call here and each scaled duration. `region`
-    is what the handler finds in its environment; without one, what is there stays.
+    `handler` is `package.module:function` or a callable, `events` what it is called with ({} if None).
+    `known_durations_ms` maps memory sizes in MB to durations known from production and anchors the scale. `timeout_s`
+    bounds each call here and each scaled duration. `region` is what the handler finds in its environment; without one,
+    what is there stays.
     """
 
     def __init__(
         self,
         handler: str | Callable[..., Any],
         *,
-        payload: str = "{}",
+        events: Events | None = None,
         sizes: Sequence[int] = DEFAULT_SIZES_MB,
         known_durations_ms: Mapping[int, float] | None = None,
         timeout_s: float = MAX_TIMEOUT_S,
         memory_limit_mb: int | None = None,
         region: str | None = None,
+        deployment: Deployment | None = None,
         progress: Progress | None = None,
         output: OutputTrap | None = None,
         end_process_if_stuck: bool = False,
@@ -82,21 +76,28 @@ class LocalSource:
         self.sizes = tuple(sizes)
         self.handler_name = handler if isinstance(handler, str) else _name_of(handler)
         self._target = handler
-        self._payload = payload
+        self._events = events or OneEvent("{}")
         self._known_ms = dict(known_durations_ms or {})
         if any(not 0 < known <= MAX_TIMEOUT_S * 1000 for known in self._known_ms.values()):
             raise UsageError("a known duration is not above 0 ms, or beyond Lambda's timeout", hint="give milliseconds")
         self._timeout_s = timeout_s
         self._region = region
         self._memory_limit_mb = memory_limit_mb or max(self.sizes)
+        self._deployment = deployment or Deployment()
+        if self._deployment.is_isolated and not isinstance(handler, str):
+            raise UsageError(
+                "a function object cannot be called in a process of its own", hint="name it: package.module:function"
+            )
         self._progress = progress or NoProgress()
         self._output = output or OutputTrap()
         self._end_process_if_stuck = end_process_if_stuck
         self._function_name = _function_name(handler) if isinstance(handler, str) else "handler"
         self._log_stream = log_stream_name()
         self._calls: list[Call] = []
-        self._init_ms: float | None = None
-        self._base_memory_mb = _BARE_RUNTIME_MB
+        self._inits: list[Init] = []
+        self._processes_ended = self._warm_ups = 0
+        self._handler: InProcessHandler | IsolatedHandler | None = None
+        self._is_fresh = True
         self._calibration = Calibration()
 
     def __enter__(self) -> Self:
@@ -105,38 +106,40 @@ class LocalSource:
             self._folder = os.getcwd()  # noqa: PTH109 - import paths are text
         except FileNotFoundError:
             raise BadInputError("the working directory is gone", hint="change to a folder that exists") from None
+        self._launch = self._launching()
         with ExitStack() as stack:
-            stack.enter_context(own_surroundings())
-            stack.enter_context(own_garbage())
-            variables = lambda_environment(
-                self._function_name, self.handler_name, self._memory_limit_mb, self._log_stream, self._region
-            )
-            os.environ.update(variables)
             self._progress.begin(f"importing {self.handler_name}")
-            self._handler = self._load()
-            self._import_path = list(sys.path)
-            self._resident_mb = resident_memory_mb()
+            stack.push(self._leave)
+            self._handler = self._open()
             self._progress.begin(f"calling {self.handler_name} for the first time")
-            self._call()
-            self._surroundings = stack.pop_all()
+            event = self._events.hand(0, self._events.fewest).deal()
+            self._payload_sha256 = hashlib.sha256(event.payload.encode()).hexdigest() if event else None
+            self._call(event)
+            stack.pop_all()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Put environment variables, working directory and import path back."""
-        self._surroundings.close()
+        """Put environment variables, working directory and import path back; end what was started."""
+        self._leave(exc_type, exc, traceback)
         self._progress.end()
 
     @property
     def facts(self) -> SourceFacts:
         """What this machine and the calls have shown so far."""
         typical = self._typical_work()
+        python = self._inits[0].python if self._deployment.is_isolated else sys.version.split()[0]
+        weights = self._events.weights
         details: dict[str, object] = {
             "handler": self.handler_name,
-            "payload_sha256": hashlib.sha256(self._payload.encode()).hexdigest(),
-            "python": sys.version.split()[0],
+            "payload_sha256": None if weights else self._payload_sha256,
+            "python": python,
+            "isolated": self._deployment.is_isolated,
             "calls": len(self._calls),
+            "warm_up_calls": self._warm_ups,
+            "first_call_extra_ms": self._first_call_extra_ms(),
+            "init_runs_ms": [init.init_ms for init in self._inits],
             "cpu_ms": typical.cpu_ms,
             "wait_ms": typical.wait_ms,
             "threads": typical.threads,
@@ -152,11 +155,10 @@ class LocalSource:
             calibrated=bool(self._known_ms),
             billed=False,
             default_samples=self._default_samples(),
-            function=FunctionFacts(
-                name=self.handler_name, runtime=f"python{sys.version_info.major}.{sys.version_info.minor}"
-            ),
+            function=FunctionFacts(name=self.handler_name, runtime=f"python{'.'.join(python.split('.')[:2])}"),
             details=details,
             warnings=tuple(self._warnings(typical)),
+            payload_weights=weights,
         )
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
@@ -165,86 +167,123 @@ class LocalSource:
         Each size gets the first call as its cold start, then its count of warm ones.
         """
         wanted = max(plan.values(), default=0)
+        self._events.check(wanted + 1, wanted)
+        hand = self._events.hand(0, max(wanted, self._events.fewest))
         self._progress.begin(f"calling {self.handler_name}", total=wanted)
         while len(self._calls) <= wanted and self._calls[0].status == "ok":
-            self._call()
+            if self._is_fresh:  # the last call has ended the process
+                if self._processes_ended >= _MOST_PROCESSES_ENDED:
+                    break
+                self._processes_ended += 1
+                self._leave(None, None, None)
+                self._handler = self._open()
+            self._call(hand.deal())
             self._progress.step()
-        if self._init_ms is None and isinstance(self._target, str) and self._calls[0].status == "ok":
-            self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
-            self._init_ms, memory_mb = self._measure_init()
-            self._base_memory_mb = memory_mb + _RUNTIME_SHARE_MB
+        if isinstance(self._target, str) and self._calls[0].status == "ok":
+            self._measure_inits()
+        self._warm_ups = self._count_warm_ups()
         self._calibration = calibrate(self._works(), self._known_ms)
         for memory_mb, count in sorted(plan.items()):
             yield from self._at_size(memory_mb, count)
 
-    def _load(self) -> Handler:
-        if not isinstance(self._target, str):
-            return self._target
-        module, function = split_handler(self._target)
-        try:
-            with self._output, self._guard(_IMPORT_TIMEOUT_S), own_process(), deadline(_IMPORT_TIMEOUT_S):
-                return load_handler(module, function)
-        except HandlerTimeoutError:
-            raise FunctionFailedError(
-                f"{module} was not imported within {_IMPORT_TIMEOUT_S:g} s",
-                hint="on Lambda, too, init has to end: 10 s, or the timeout where that is longer",
-            ) from None
-
-    def _guard(self, timeout_s: float) -> AbstractContextManager[None]:
-        if not self._end_process_if_stuck:
-            return nullcontext()
-        return last_resort(timeout_s, self.handler_name, self._output.stderr)
-
-    def _call(self) -> None:
-        context = LambdaContext(
-            function_name=self._function_name,
-            memory_limit_in_mb=str(self._memory_limit_mb),
-            timeout_s=self._timeout_s,
-            region=self._region or "us-east-1",
-            log_stream_name=self._log_stream,
+    def _launching(self) -> Launch:
+        deployment = self._deployment
+        of_lambda = lambda_environment(
+            self._function_name, self.handler_name, self._memory_limit_mb, self._log_stream, self._region
         )
-        with self._output, self._guard(self._timeout_s), own_process():
-            call = call_handler(self._handler, self._payload, context, self._timeout_s, self._resident_mb)
-        self._calls.append(call)
+        isolated = deployment.is_isolated
+        return Launch(
+            handler=self.handler_name,
+            python=deployment.python,
+            folder=self._folder,
+            environment=process_environment(os.environ, of_lambda, deployment)
+            if isolated
+            else {**of_lambda, **deployment.environment},
+            layers=deployment.layers,
+            context={
+                "function_name": self._function_name,
+                "memory_limit_in_mb": str(self._memory_limit_mb),
+                "region": self._region or "us-east-1",
+                "log_stream_name": self._log_stream,
+            },
+            memory_mb=memory_limit_mb(max(self.sizes)),
+            file_mb=deployment.storage_mb,
+        )
+
+    def _open(self) -> InProcessHandler | IsolatedHandler:
+        if not self._deployment.is_isolated:
+            return InProcessHandler(
+                self._target, self._launch, output=self._output, end_process_if_stuck=self._end_process_if_stuck
+            ).__enter__()
+        with self._output:
+            handler = IsolatedHandler(self._launch).__enter__()
+        if not self._inits:
+            self._inits.append(handler.init)
+        return handler
+
+    def _leave(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        handler, self._handler = self._handler, None
+        if handler:
+            handler.__exit__(exc_type, exc, traceback)
+
+    def _call(self, event: Event | None) -> None:
+        if event is None or self._handler is None:
+            raise ValueError("no event, or no handler")  # there are as many as were checked for
+        is_first = self._is_fresh
+        call = self._handler.call(event.payload, timeout_s=self._timeout_s)
+        self._calls.append(replace(call, cold=is_first, payload=event.name if self._events.weights else None))
+        self._is_fresh = not self._handler.alive
 
     def _default_samples(self) -> int:
         fitting = int(_CALLING_BUDGET_MS / max(self._calls[0].wall_ms, 0.1))
-        return min(max(fitting, _FEWEST_CALLS), _MOST_CALLS)
+        return max(min(max(fitting, _FEWEST_CALLS), _MOST_CALLS), self._events.fewest)
 
-    def _measure_init(self) -> tuple[float, float]:
-        """Return import time in ms and memory in MB after it, of the handler's module in fresh interpreters."""
-        answers = [self._probe_import()]
-        while len(answers) < _INIT_RUNS and sum(answer["init_ms"] for answer in answers) < _INIT_BUDGET_MS:
-            answers.append(self._probe_import())
-        return (
-            statistics.median(answer["init_ms"] for answer in answers),
-            max(answer["memory_mb"] for answer in answers),
-        )
+    def _measure_inits(self) -> None:
+        """Import the handler in fresh interpreters, one after the other, as far as time allows."""
+        self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
+        launch = replace(self._launch, silent=True)
+        if isinstance(self._handler, InProcessHandler):
+            launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
+        while len(self._inits) < _INIT_RUNS and sum(init.init_ms for init in self._inits) < _INIT_BUDGET_MS:
+            try:
+                with IsolatedHandler(launch) as fresh:
+                    self._inits.append(fresh.init)
+            except PowertuneError as error:
+                module, _ = split_handler(self.handler_name)
+                raise FunctionFailedError(
+                    f"{module} was imported once but not in a fresh interpreter: {error.message}",
+                    hint=f"it may need what this process has set up; try: python -c 'import {module}'",
+                ) from error
 
-    def _probe_import(self) -> dict[str, float]:
-        module, _ = split_handler(self.handler_name)
-        worker = Path(__file__).with_name("worker.py")
-        try:
-            done = subprocess.run(  # noqa: S603 - this interpreter and a file of ours
-                [sys.executable, str(worker)],
-                input=json.dumps({"module": module, "sys_path": self._import_path}),
-                capture_output=True,
-                text=True,
-                timeout=_IMPORT_TIMEOUT_S,
-                cwd=self._folder,
-                check=True,
-            )
-            answer: dict[str, float] = json.loads(done.stdout)
-        except (subprocess.SubprocessError, ValueError) as error:
-            raise FunctionFailedError(
-                f"{module} was imported here but not in a fresh interpreter",
-                hint=f"it may need what this process has set up; try: {Path(sys.executable).name} -c 'import {module}'",
-            ) from error
-        return answer
+    def _count_warm_ups(self) -> int:
+        """Return how many calls after the first still took more, each against those with the same payload."""
+        warm = self._calls[1:]
+        if any(call.status != "ok" or call.cold for call in warm):
+            return 0
+        usual_ms = {
+            payload: statistics.median([call.work.cpu_ms for call in warm if call.payload == payload])
+            for payload in {call.payload for call in warm}
+        }
+        if not all(usual_ms.values()):
+            return 0
+        overall_ms = statistics.fmean(usual_ms.values()) if usual_ms else 0.0
+        return calls_to_warm_up([call.work.cpu_ms / usual_ms[call.payload] * overall_ms for call in warm])
+
+    def _first_call_extra_ms(self) -> float:
+        """Return how much longer the first call took than the later ones usually do."""
+        first, *warm = self._calls
+        later = [call.wall_ms for call in warm if call.status == "ok" and not call.cold]
+        return max(0.0, first.wall_ms - statistics.median(later)) if later else 0.0
+
+    def _settled(self) -> list[Call]:
+        """Return the calls that count as warm."""
+        return [call for call in self._calls[1 + self._warm_ups :] if call.status == "ok" and not call.cold]
 
     def _works(self) -> list[Work]:
         """Return the work of each warm call that succeeded; of the first call where there is no other."""
-        return [call.work for call in self._calls[1:] if call.status == "ok"] or [self._calls[0].work]
+        return [call.work for call in self._settled()] or [self._calls[0].work]
 
     def _typical_work(self) -> Work:
         works = self._works()
@@ -256,20 +295,20 @@ class LocalSource:
         )
 
     def _memory_needed_mb(self) -> float:
-        return self._base_memory_mb + max(call.memory_growth_mb for call in self._calls)
+        bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
+        return bare_mb + max(call.memory_growth_mb for call in self._calls)
 
     def _at_size(self, memory_mb: int, count: int) -> Iterator[Invocation]:
-        first, *rest = self._calls
+        first, *rest = self._calls[:1] + self._calls[1 + self._warm_ups :]
         needed_mb = self._memory_needed_mb()
         if first.status == "ok" and needed_mb > memory_mb:
             error = f"needs about {needed_mb:.0f} MB"
             yield Invocation(memory_mb, 0.0, max_memory_used_mb=needed_mb, error=error, status="out-of-memory")
             return
-        yield self._scaled(first, memory_mb, needed_mb, cold=True)
-        for call in rest[:count]:
-            yield self._scaled(call, memory_mb, needed_mb, cold=False)
+        for call in (first, *rest[:count]):
+            yield self._scaled(call, memory_mb, needed_mb)
 
-    def _scaled(self, call: Call, memory_mb: int, needed_mb: float, *, cold: bool) -> Invocation:
+    def _scaled(self, call: Call, memory_mb: int, needed_mb: float) -> Invocation:
         duration_ms = call.work.duration_at_ms(memory_mb, self._calibration)
         status, error = call.status, call.error
         if status == "ok" and duration_ms > self._timeout_s * 1000:
@@ -277,12 +316,16 @@ class LocalSource:
         return Invocation(
             memory_mb,
             duration_ms,
-            init_ms=self._init_ms if cold and status == "ok" else None,
+            init_ms=self._init_ms() if call.cold and status == "ok" else None,
             max_memory_used_mb=needed_mb,
-            cold=cold,
+            cold=call.cold,
+            payload=call.payload,
             error=error,
             status=status,
         )
+
+    def _init_ms(self) -> float | None:
+        return statistics.median(init.init_ms for init in self._inits) if self._inits else None
 
     def _warnings(self, typical: Work) -> Iterator[RunWarning]:
         failed = [call for call in self._calls[1:] if call.status != "ok"]
@@ -292,7 +335,14 @@ class LocalSource:
                 f"{text.count(len(failed), 'call')} of {len(self._calls)} failed: {failed[0].error}",
                 "the figures rest on the others; -v shows what the handler printed",
             )
-        cpu_ms = [call.work.cpu_ms for call in self._calls[1:] if call.status == "ok"]
+        if self._warm_ups:
+            yield RunWarning(
+                "warming-up",
+                f"the first {text.count(self._warm_ups, 'call')} after the cold one took more CPU time than the later"
+                " ones and are left out",
+                "they still filled caches or imported modules; --samples takes more of the later ones",
+            )
+        cpu_ms = [work.cpu_ms for work in self._works()]
         if len(cpu_ms) >= _FEWEST_CALLS and statistics.fmean(cpu_ms) > _SHORT_CPU_MS:
             spread = statistics.stdev(cpu_ms) / statistics.fmean(cpu_ms)
             if spread > _NOISY_SPREAD:

@@ -1,11 +1,10 @@
 """Clock readings parted into computing and waiting."""
 
-from dataclasses import replace
-
 import pytest
 
 from powertune.aws_lambda.calibration import Work
-from powertune.sources.meter import Clocks, children_growth_mb, work_between
+from powertune.sources.meter import children_growth_mb, work_between
+from powertune.sources.worker import Clocks
 
 START = Clocks(wall_ms=1000.0, cpu_ms=50.0, queued_ms=7.0, blocked=3, largest_child_mb=0.0)
 
@@ -51,7 +50,7 @@ def test_clocks_are_too_coarse_to_tell_threads_apart_in_short_work() -> None:
 
 
 def test_where_stops_cannot_be_counted_one_wait_is_assumed() -> None:
-    before = replace(START, blocked=None)
+    before = Clocks(START.wall_ms, START.cpu_ms, START.queued_ms, None, START.largest_child_mb)
     assert work_between(before, after(240, 40, blocked=None)) == Work(40, 200)
 
 
