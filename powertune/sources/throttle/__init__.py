@@ -6,7 +6,7 @@ and scopes of systemd. A quota that is accepted but not kept is none, so each wa
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -50,11 +50,13 @@ class Room(Protocol):
     def __exit__(self, *_: object) -> None:
         """Remove it, and what is left running in it."""
 
-    def command(self, arguments: list[str]) -> list[str]:
-        """Return the command that runs `arguments` in this room, for ways that cannot admit a process later."""
+    @property
+    def prefix(self) -> Sequence[str]:
+        """A command that becomes its arguments, in this room."""
 
-    def admit(self, pid: int) -> None:
-        """Put a process into the room; those it starts from then on are in it, too. Raises RoomError."""
+    @property
+    def join(self) -> Sequence[str]:
+        """Files to which a process writes 0 to enter this room, with all that it starts from then on."""
 
     def limit_cpu(self, memory_mb: int | None) -> None:
         """Set the quota of a memory size; None takes it away. Raises RoomError."""
@@ -118,16 +120,16 @@ def _throttles(way: Way) -> bool:
 
 
 @contextmanager
-def in_room(room: Room, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a room, with nothing to read and nowhere to print. Raises RoomError."""
+def in_room(room: Room, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a room, with nothing to read and nowhere to print."""
+    enter = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"'
     process = subprocess.Popen(  # noqa: S603 - commands of ours
-        room.command(arguments),
+        ["/bin/sh", "-c", enter, "sh", *room.join, "--", *room.prefix, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        room.admit(process.pid)
         yield process
     finally:
         with suppress(ProcessLookupError):

@@ -8,7 +8,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -127,12 +127,13 @@ class _Group:
         for folder in self._folders:
             _remove(folder)
 
-    def command(self, arguments: list[str]) -> list[str]:
-        return arguments
+    @property
+    def prefix(self) -> Sequence[str]:
+        return ()
 
-    def admit(self, pid: int) -> None:
-        for folder in self._folders:
-            _write(folder / "cgroup.procs", pid)
+    @property
+    def join(self) -> Sequence[str]:
+        return [str(folder / "cgroup.procs") for folder in self._folders]
 
     def limit_memory(self, limit_bytes: int) -> None:
         raise NotImplementedError

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,6 @@ class _Scope:
         self._unit = f"powertune-{os.getpid()}-{next(_numbers)}.scope"
         self._memory_bytes = round(memory_limit_mb * 1024 * 1024)
         self._control_groups = control_groups
-        self._group: Path | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +57,8 @@ class _Scope:
         with suppress(RoomError):
             _run(["systemctl", *self._user, "kill", "--signal=SIGKILL", self._unit], check=False)
 
-    def command(self, arguments: list[str]) -> list[str]:
+    @property
+    def prefix(self) -> Sequence[str]:
         limits = (
             f"MemoryMax={self._memory_bytes}",
             "MemorySwapMax=0",
@@ -65,29 +66,30 @@ class _Scope:
             "CPUWeight=10000",
         )
         properties = [part for limit in limits for part in ("-p", limit)]
-        return [
-            "systemd-run", *self._user, "--scope", "--quiet", "--collect", f"--unit={self._unit}", *properties, "--",
-            *arguments,
-        ]  # fmt: skip
+        scope = ["--scope", "--quiet", "--collect", f"--unit={self._unit}"]
+        return ["systemd-run", *self._user, *scope, *properties, "--"]
 
-    def admit(self, pid: int) -> None:
-        """Wait until systemd-run, which becomes the command, has put itself into the scope."""
-        until = time.monotonic() + _ANSWER_S
-        while time.monotonic() < until:
-            with suppress(OSError):
-                for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
-                    if line.startswith("0::") and line.endswith(self._unit):
-                        self._group = self._control_groups / line.removeprefix("0::/")
-                        return
-            time.sleep(_STARTING_STEP_S)
-        raise RoomError("the scope did not start", hint="see systemctl --user status")
+    @property
+    def join(self) -> Sequence[str]:
+        return ()
 
     def limit_cpu(self, memory_mb: int | None) -> None:
+        """Set the quota, as soon as the scope is there: it comes with its first process."""
         percent = "" if memory_mb is None else f"{100 * quota_us(memory_mb) / PERIOD_US:.2f}%"
-        _run(["systemctl", *self._user, "set-property", "--runtime", self._unit, f"CPUQuota={percent}"])
+        until = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                _run(["systemctl", *self._user, "set-property", "--runtime", self._unit, f"CPUQuota={percent}"])
+            except RoomError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_STARTING_STEP_S)
+            else:
+                return
 
     def usage(self) -> Usage:
-        return read_usage_of_version_2(self._group) if self._group else Usage()
+        group = _run(["systemctl", *self._user, "show", "--property=ControlGroup", "--value", self._unit], check=False)
+        return read_usage_of_version_2(self._control_groups / group.lstrip("/")) if group else Usage()
 
 
 def _run(arguments: list[str], *, check: bool = True) -> str:
