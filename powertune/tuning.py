@@ -144,7 +144,8 @@ def tune(
         source={"kind": facts.kind, "calibrated": facts.calibrated, **facts.details},
         function=function,
         pricing=_prices_used(rates),
-        sizes=tuple(shown),
+        # After the choice: what is off in the same direction everywhere does not make sizes harder to tell apart.
+        sizes=tuple(profile.with_common_error(facts.common_error.get(profile.memory_mb, 0.0)) for profile in shown),
         recommendation=recommendation,
         choice=_choice_kept(choice, rates, options),
         spent=_spent(invocations, run_rates) if facts.billed else Spent(),

@@ -1,6 +1,7 @@
 """What is known of one memory size: how long runs take there and what they cost."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from powertune.model.invocation import Status
@@ -82,3 +83,29 @@ class SizeProfile:
     init_ms: InitTime | None = None
     max_memory_used_mb: float | None = None
     cost: Cost | None = None
+
+    def with_common_error(self, share: float) -> "SizeProfile":
+        """Return the profile with intervals that allow for an error of up to `share`, which more runs would not cure.
+
+        The two are independent: half widths add up as squares. Where there is no interval, there is none.
+        """
+        duration, cost = self.duration_ms, self.cost
+        if not share or duration is None:
+            return self
+        duration = replace(duration, ci95=_widened(duration.ci95, share * duration.mean))
+        if cost is not None:
+            cost = replace(
+                cost,
+                ci95_per_million=_widened(cost.ci95_per_million, share * cost.per_million),
+                ci95_per_month=_widened(cost.ci95_per_month, share * (cost.per_month or 0.0)),
+            )
+        return replace(self, duration_ms=duration, cost=cost)
+
+
+def _widened(interval: tuple[float, float] | None, half_width: float) -> tuple[float, float] | None:
+    if interval is None:
+        return None
+    low, high = interval
+    middle = (low + high) / 2
+    half = math.hypot((high - low) / 2, half_width)
+    return max(0.0, middle - half), middle + half

@@ -63,5 +63,8 @@ class SourceFacts:
     """At the rate that was recorded, where that is known; what the user says counts before it."""
     duration_at_ms: Callable[[int], float] | None = None
     """Mean duration in ms at any memory size in MB by the CPU law, where CPU time was recorded."""
+    common_error: Mapping[int, float] = field(default_factory=dict)
+    """By memory size in MB: the share by which all durations there may be off in the same direction, whatever their
+    number, at the edge of a 95 % interval."""
     environments: Mapping[str, str] = field(default_factory=dict)
     """Execution environment by request id, for runs whose environment became known only afterwards."""

@@ -23,7 +23,7 @@ from powertune.model.invocation import Status
 from powertune.sources.handler import Call, describe, load_problem, no_answer, split_handler
 from powertune.sources.meter import work_between
 from powertune.sources.watching import Seen, Watcher, WatcherError, seen_by
-from powertune.sources.worker import Clocks, Failure, LoadError
+from powertune.sources.worker import LINE_LOST, Clocks, Failure, LoadError
 
 IMPORT_TIMEOUT_S = 60.0
 """Lambda gives init 10 s and then tries once more within the function's timeout."""
@@ -237,8 +237,9 @@ class IsolatedHandler:
             return "out-of-memory", f"took more than the {self._launch.memory_mb:.0f} MB it may have"
         if death.why == "processes":
             return "failed", f"it started more than {_MOST_PROCESSES:,} processes and threads, which is Lambda's limit"
-        if death.status is None:
-            return "failed", "it closed a descriptor that belongs to the runtime, and cannot be called any more"
+        lost = death.status is not None and os.WIFEXITED(death.status) and os.WEXITSTATUS(death.status) == LINE_LOST
+        if death.status is None or lost:
+            return "failed", "it closed or used a descriptor that belongs to the runtime, and cannot be called any more"
         if os.WIFSIGNALED(death.status):
             name = signal.strsignal(os.WTERMSIG(death.status)) or str(os.WTERMSIG(death.status))
             return "failed", f"Runtime.ExitError: signal: {name.lower()}"

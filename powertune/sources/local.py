@@ -1,6 +1,7 @@
 """A dry run as a source: one set of calls in this process, scaled to every memory size by the CPU law."""
 
 import hashlib
+import math
 import os
 import statistics
 import sys
@@ -24,6 +25,7 @@ from powertune.sources.containment import OutputTrap
 from powertune.sources.deployment import Deployment, lambda_environment, log_stream_name, process_environment
 from powertune.sources.events import Event, Events, OneEvent
 from powertune.sources.handler import Call, split_handler
+from powertune.sources.host_load import HostLoad, cpu_time_error
 from powertune.sources.in_process import InProcessHandler
 from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
 from powertune.sources.warm_up import calls_to_warm_up
@@ -111,6 +113,7 @@ class LocalSource:
             self._progress.begin(f"importing {self.handler_name}")
             stack.push(self._leave)
             self._handler = self._open()
+            self._load_before = self._load_after = HostLoad.read()
             self._progress.begin(f"calling {self.handler_name} for the first time")
             event = self._events.hand(0, self._events.fewest).deal()
             self._payload_sha256 = hashlib.sha256(event.payload.encode()).hexdigest() if event else None
@@ -144,6 +147,7 @@ class LocalSource:
             "wait_ms": typical.wait_ms,
             "threads": typical.threads,
             "waits": typical.waits,
+            "cpu_error": round(self._cpu_error(), 4),
             "memory_needed_mb": round(self._memory_needed_mb(), 1),
             "cpu_scale": self._calibration.cpu_scale,
             "wait_shift_ms": self._calibration.wait_shift_ms,
@@ -159,6 +163,7 @@ class LocalSource:
             details=details,
             warnings=tuple(self._warnings(typical)),
             payload_weights=weights,
+            common_error={size: self._common_error(typical, size) for size in self.sizes},
         )
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
@@ -179,6 +184,7 @@ class LocalSource:
                 self._handler = self._open()
             self._call(hand.deal())
             self._progress.step()
+        self._load_after = HostLoad.read()
         if isinstance(self._target, str) and self._calls[0].status == "ok":
             self._measure_inits()
         self._warm_ups = self._count_warm_ups()
@@ -251,6 +257,8 @@ class LocalSource:
                 with IsolatedHandler(launch) as fresh:
                     self._inits.append(fresh.init)
             except PowertuneError as error:
+                if self._inits:  # it may have changed what it is imported from
+                    return
                 module, _ = split_handler(self.handler_name)
                 raise FunctionFailedError(
                     f"{module} was imported once but not in a fresh interpreter: {error.message}",
@@ -293,6 +301,21 @@ class LocalSource:
             statistics.median_low(sorted(work.threads for work in works)),
             statistics.median_low(sorted(work.waits for work in works)),
         )
+
+    def _cpu_error(self) -> float:
+        own_s = math.fsum(call.work.cpu_ms for call in self._calls) / 1000
+        return cpu_time_error(self._load_before, self._load_after, own_s)
+
+    def _common_error(self, typical: Work, memory_mb: int) -> float:
+        """Return by what share the durations at a size may all be off in the same direction.
+
+        A known duration takes it away: it would have stretched that, too.
+        """
+        duration_ms = typical.duration_at_ms(memory_mb, self._calibration)
+        if self._known_ms or duration_ms <= 0:
+            return 0.0
+        slower = replace(self._calibration, cpu_scale=self._calibration.cpu_scale * (1 + self._cpu_error()))
+        return abs(typical.duration_at_ms(memory_mb, slower) / duration_ms - 1)
 
     def _memory_needed_mb(self) -> float:
         bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)

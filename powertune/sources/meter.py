@@ -22,8 +22,8 @@ _SHORTEST_PARALLEL_MS = 5.0
 """CPU time below which clocks are too coarse to tell threads apart."""
 
 _FEWEST_SAMPLES = 4
-_LATE_MS = 8.0
-"""How much later than it passed, time queued and the CPU time of a new child may show up."""
+_LATE_MS, _MOST_LATE = 8.0, 16
+"""Milliseconds, and steps: how much later than it passed, time queued and the CPU time of a new child may show up."""
 _IDLE_NOISE = (0.1, 0.05)
 """Idle time in ms, and as a share of a step, that may come from reading two clocks at two moments."""
 _TRUSTED_DIFFERENCE = 0.03
@@ -100,20 +100,19 @@ def _steps(began_ms: float, ended_ms: float, samples: Sequence[Sample]) -> list[
 
 
 def _settled(steps: list[_Step]) -> list[_Step]:
-    """Put what showed up late where it belongs: in idle steps just before."""
+    """Put what showed up late where it belongs: in the idle steps right before."""
     for place, step in enumerate(steps):
         since_ms = 0.0
-        for earlier in reversed(steps[:place] if step.excess_ms > 0 else []):
-            moved_ms = min(step.excess_ms, -earlier.excess_ms)
-            if moved_ms > 0:
-                queued_ms = min(moved_ms, step.queued_ms)
-                step.queued_ms -= queued_ms
-                earlier.queued_ms += queued_ms
-                step.cpu_ms -= moved_ms - queued_ms
-                earlier.cpu_ms += moved_ms - queued_ms
-            since_ms += earlier.wall_ms
-            if step.excess_ms <= 0 or since_ms > _LATE_MS:
+        for earlier in reversed(steps[max(0, place - _MOST_LATE) : place]):
+            if step.excess_ms <= 0 or earlier.idle_ms <= 0 or since_ms > _LATE_MS:
                 break
+            moved_ms = min(step.excess_ms, earlier.idle_ms)
+            queued_ms = min(moved_ms, step.queued_ms)
+            step.queued_ms -= queued_ms
+            earlier.queued_ms += queued_ms
+            step.cpu_ms -= moved_ms - queued_ms
+            earlier.cpu_ms += moved_ms - queued_ms
+            since_ms += earlier.wall_ms
     return steps
 
 

@@ -40,10 +40,13 @@ if TYPE_CHECKING:  # importing typing would take as long as the rest
 # Taken now: the handler may put anything in their place.
 _wall, _process_cpu, _monotonic, _gmtime = time.perf_counter, time.process_time, time.monotonic, time.gmtime
 _read, _write, _exit, _getpid = os.read, os.write, os._exit, os.getpid
-_dumps, _loads = json.dumps, json.loads
+_dumps, _loads, _open = json.dumps, json.loads, open
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 """Largest request and response (AWS Lambda quotas page, 2026-11-23)."""
+
+LINE_LOST = 121
+"""Exit status of a worker whose socket the handler has closed."""
 
 _MESSAGE_LIMIT = 2000
 _OUT_OF_THE_WAY_FD = 900  # below 1,024, the most that Lambda allows and many machines by default
@@ -92,7 +95,7 @@ _RUSAGE_PER_MB = 1024 * 1024 if sys.platform == "darwin" else 1024
 
 def _queued_ms() -> float:
     try:
-        with open("/proc/thread-self/schedstat", encoding="ascii") as stat:
+        with _open("/proc/thread-self/schedstat", encoding="ascii") as stat:
             return int(stat.read().split()[1]) / 1e6
     except (OSError, IndexError, ValueError):
         return 0.0
@@ -101,7 +104,7 @@ def _queued_ms() -> float:
 def peak_memory_mb() -> float:
     """Return the highest resident memory of this process in MB."""
     try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        with _open("/proc/self/status", encoding="ascii", errors="replace") as status:
             for line in status:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) / 1024
@@ -114,7 +117,7 @@ def peak_memory_mb() -> float:
 def resident_memory_mb() -> float:
     """Return the memory of this process that is resident now, in MB; elsewhere than on Linux its peak."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
+        with _open("/proc/self/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024**2
     except OSError:
         return peak_memory_mb()
@@ -123,7 +126,7 @@ def resident_memory_mb() -> float:
 def restart_peak_memory() -> None:
     """Let the peak of resident memory start anew from what is resident now, on Linux; elsewhere it stays."""
     try:
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as refs:
+        with _open("/proc/self/clear_refs", "w", encoding="ascii") as refs:
             refs.write("5")
     except OSError:
         pass
@@ -411,7 +414,10 @@ def main() -> NoReturn:
     handler: Any = None
     context: dict[str, str] = {}
     while True:
-        message = line.receive()
+        try:
+            message = line.receive()
+        except OSError:
+            _exit(LINE_LOST)
         if message is None:
             _exit(0)  # at once: the handler may have left threads behind
         if "init" in message:
@@ -425,7 +431,10 @@ def main() -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # the handler may have closed them, or put anything in their place
                 stream.flush()
-        line.send(answer)
+        try:
+            line.send(answer)
+        except OSError:
+            _exit(LINE_LOST)
 
 
 if __name__ == "__main__":

@@ -226,3 +226,20 @@ def test_each_stop_costs_what_going_on_costs() -> None:
     free_ms, dear_ms = (mean_wall_time_ms([(500, 0)], 256, resume_ms=resume_ms) for resume_ms in (0.0, 0.15))
     # The quota of 2.9 ms is overdrawn by runs of 4 ms: some 125 stops at 0.15 ms, paid for at the share of 256 MB.
     assert dear_ms - free_ms == pytest.approx(125 * 0.15 / (256 / 1769), rel=0.15)
+
+
+def test_each_segment_may_have_threads_of_its_own() -> None:
+    alone = wall_time_ms([(100, 50)], 1769)
+    together = wall_time_ms([(100, 0)], 3538, threads=2)
+    assert wall_time_ms([(100, 50), (100, 0)], 3538, threads=[1, 2]) == pytest.approx(alone + together)
+
+
+@pytest.mark.parametrize("memory_mb", [128, 512, 1024, 1769, 3008])
+def test_one_number_of_threads_is_that_of_every_segment(memory_mb: int) -> None:
+    segments = [(30.0, 10.0), (50.0, 0.0), (70.0, 5.0)]
+    assert wall_time_ms(segments, memory_mb, threads=[2, 2, 2]) == wall_time_ms(segments, memory_mb, threads=2)
+
+
+def test_one_thread_is_not_throttled_by_a_quota_of_more_than_one_core() -> None:
+    assert wall_time_ms([(100, 0), (500, 0)], 2048, threads=[2, 1]) == pytest.approx(550, rel=0.1)
+    assert wall_time_ms([(500, 0), (10, 0)], 2048, threads=[1, 2]) == pytest.approx(505, rel=0.02)

@@ -1,9 +1,13 @@
 """Clock readings parted into computing and waiting."""
 
+import sys
+import time
+
 import pytest
 
 from powertune.aws_lambda.calibration import Work
 from powertune.sources.meter import children_growth_mb, work_between
+from powertune.sources.watching import SelfWatch
 from powertune.sources.worker import Clocks
 
 START = Clocks(wall_ms=1000.0, cpu_ms=50.0, queued_ms=7.0, blocked=3, largest_child_mb=0.0)
@@ -63,3 +67,104 @@ def test_readings_go_forward() -> None:
     first, second = Clocks.read(), Clocks.read()
     assert second.wall_ms >= first.wall_ms
     assert second.cpu_ms >= first.cpu_ms
+
+
+# --- in order, from samples ---
+
+
+def samples(
+    *stretches: tuple[float, float], step_ms: float = 1.0, queued: float = 0.0
+) -> list[tuple[float, float, float]]:
+    """Return samples of stretches of (wall ms, cores busy), beginning at START and a little before it."""
+    when, cpu = START.wall_ms - step_ms, START.cpu_ms
+    seen = [(when, cpu, 0.0)]
+    when = START.wall_ms
+    seen.append((when, cpu, 0.0))
+    for wall_ms, cores in stretches:
+        for _ in range(round(wall_ms / step_ms)):
+            when += step_ms
+            cpu += cores * step_ms
+            seen.append((when, cpu, queued * (when - START.wall_ms)))
+    return seen
+
+
+def rounded(work: Work) -> list[tuple[float, float, int]]:
+    return [(round(one.cpu_ms, 1), round(one.wait_ms, 1), one.threads) for one in work.segments]
+
+
+def test_computing_and_waiting_keep_their_order() -> None:
+    work = work_between(START, after(100, 50, blocked=2), samples((30, 1), (40, 0), (20, 1), (10, 0)))
+    assert rounded(work) == [(30, 40, 1), (20, 10, 1)]
+    assert (round(work.cpu_ms, 1), round(work.wait_ms, 1)) == (50, 50)
+
+
+def test_a_wait_before_any_computing_comes_first() -> None:
+    work = work_between(START, after(60, 20, blocked=1), samples((40, 0), (20, 1)))
+    assert rounded(work) == [(0, 40, 1), (20, 0, 1)]
+
+
+def test_threads_count_where_they_ran_and_not_elsewhere() -> None:
+    work = work_between(START, after(80, 100, blocked=2), samples((20, 1), (20, 0), (40, 2)))
+    assert rounded(work) == [(20, 19, 1), (80, 0, 2)]  # within one step
+    assert work.threads == 2
+
+
+def test_threads_that_share_a_core_of_a_busy_host_are_told_by_how_long_they_queue() -> None:
+    work = work_between(START, after(100, 100, blocked=1), samples((100, 1), queued=1.0))
+    assert [one.threads for one in work.segments] == [2]
+    assert work.wait_ms == 0
+
+
+def test_time_in_the_queue_that_is_told_late_is_no_wait_before_it() -> None:
+    seen = samples((20, 1))
+    when, cpu, _ = seen[-1]
+    seen += [(when + 1, cpu, 0.0), (when + 2, cpu, 0.0), (when + 3, cpu + 1, 2.0)]
+    work = work_between(START, after(23, 21, blocked=1), seen)
+    assert work.wait_ms == pytest.approx(0)
+    assert rounded(work) == [(21, 0, 1)]
+
+
+def test_children_too_short_to_be_sampled_ran_while_the_handler_waited() -> None:
+    work = work_between(START, after(60, 50, blocked=1), samples((20, 1), (40, 0)))
+    assert work.cpu_ms == pytest.approx(50)
+    assert work.wait_ms == pytest.approx(10)
+
+
+def test_children_that_nobody_waited_for_count_although_the_clocks_leave_them_out() -> None:
+    work = work_between(START, after(60, 20, blocked=1), samples((20, 1), (40, 1)))
+    assert work.cpu_ms == pytest.approx(60)
+
+
+def test_what_ran_before_and_after_the_call_is_cut_off() -> None:
+    seen = [(START.wall_ms - 50, 0.0, 0.0), (START.wall_ms, 50.0, 0.0)]
+    seen += [(START.wall_ms + step, 50.0 + step, 0.0) for step in range(1, 31)]
+    work = work_between(START, after(20, 20, blocked=1), seen)
+    assert work.cpu_ms == pytest.approx(20)
+
+
+def test_a_few_samples_tell_no_order() -> None:
+    assert not work_between(START, after(2, 1, blocked=1), samples((2, 0.5))).segments
+
+
+def test_long_calls_have_no_more_segments_than_can_be_simulated_quickly() -> None:
+    work = work_between(START, after(20_000, 10_000, blocked=5000), samples(*[(1, 1), (1, 0)] * 10_000))
+    assert len(work.segments) <= 500
+    assert [work.cpu_ms, work.wait_ms] == pytest.approx([10_000, 10_000])
+
+
+def test_the_work_of_this_process_is_seen_in_order_from_outside() -> None:
+    if sys.platform != "linux":
+        pytest.skip("processes are watched on Linux only")
+    watch = SelfWatch()
+    watch.begin()
+    before = Clocks.read()
+    end = time.thread_time() + 0.1
+    while time.thread_time() < end:
+        pass
+    time.sleep(0.3)
+    work = work_between(before, Clocks.read(), watch.end().samples)
+    watch.close()
+    assert work.cpu_ms >= 100
+    assert work.segments[0].cpu_ms > 0
+    assert sum(one.wait_ms for one in work.segments[len(work.segments) // 2 :]) > 100
+    assert sum(one.cpu_ms for one in work.segments) == pytest.approx(work.cpu_ms)
