@@ -135,7 +135,7 @@ def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibrati
         raise ValueError("no work to calibrate")
     if not known_ms:
         return Calibration()
-    sample = _representatives(works)
+    sample = representatives(works)
     low, high = -math.log(_WIDEST_CPU_SCALE), math.log(_WIDEST_CPU_SCALE)
     best_log = 0.0
     for points in _GRIDS:
@@ -165,7 +165,7 @@ def _corrected(works: Sequence[Work], known_ms: Mapping[int, float], fit: Calibr
     return shift_ms
 
 
-def _representatives(works: Sequence[Work]) -> Sequence[Work]:
+def representatives(works: Sequence[Work]) -> Sequence[Work]:
     """Return works at even steps through those ordered by CPU time, so that a few stand for all."""
     if len(works) <= _MOST_WORKS:
         return works

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from powertune import text
-from powertune.aws_lambda.calibration import Calibration, Work, calibrate
+from powertune.aws_lambda.calibration import Calibration, Work
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
-from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
@@ -28,7 +29,12 @@ from powertune.sources.handler import Call, split_handler
 from powertune.sources.host_load import HostLoad, cpu_time_error
 from powertune.sources.in_process import InProcessHandler
 from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
+from powertune.sources.throttle import Way
+from powertune.sources.verification import Verification, doubts_of
 from powertune.sources.warm_up import calls_to_warm_up
+
+if TYPE_CHECKING:
+    from powertune.model.size_profile import Throttled
 
 # Lambda's own runtime keeps more in memory than a bare interpreter: functions that do nothing log 36 to 40 MB used
 # (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB.
@@ -54,8 +60,8 @@ _FAR_SCALE, _FAR_SHIFT = 4.0, 0.2
 class LocalSource:
     """Calls a Python handler here and offers every memory size, with durations scaled from what the calls took.
 
-    `handler` is `package.module:function` or a callable, `events` what it is called with ({} if None).
-    `known_durations_ms` maps memory sizes in MB to durations known from production and anchors the scale. `timeout_s`
+    `handler` is `package.module:function` or a callable, `events` what it is called with ({} if None). `scale` says
+    what durations rest on. Sizes of `verify_mb` are also run for real under a quota, set by `throttle`. `timeout_s`
     bounds each call here and each scaled duration. `region` is what the handler finds in its environment; without one,
     what is there stays.
     """
@@ -66,7 +72,9 @@ class LocalSource:
         *,
         events: Events | None = None,
         sizes: Sequence[int] = DEFAULT_SIZES_MB,
-        known_durations_ms: Mapping[int, float] | None = None,
+        scale: Scale | None = None,
+        verify_mb: Sequence[int] = (),
+        throttle: Way | None = None,
         timeout_s: float = MAX_TIMEOUT_S,
         memory_limit_mb: int | None = None,
         region: str | None = None,
@@ -79,8 +87,8 @@ class LocalSource:
         self.handler_name = handler if isinstance(handler, str) else _name_of(handler)
         self._target = handler
         self._events = events or OneEvent("{}")
-        self._known_ms = dict(known_durations_ms or {})
-        if any(not 0 < known <= MAX_TIMEOUT_S * 1000 for known in self._known_ms.values()):
+        self._scale = scale or Scale()
+        if any(not 0 < known <= MAX_TIMEOUT_S * 1000 for known in self._scale.known_ms.values()):
             raise UsageError("a known duration is not above 0 ms, or beyond Lambda's timeout", hint="give milliseconds")
         self._timeout_s = timeout_s
         self._region = region
@@ -101,6 +109,9 @@ class LocalSource:
         self._handler: InProcessHandler | IsolatedHandler | None = None
         self._is_fresh = True
         self._calibration = Calibration()
+        self._verify_mb = sorted(set(verify_mb)) if throttle else []
+        self._throttle = throttle
+        self._throttled: dict[int, Throttled] = {}
 
     def __enter__(self) -> Self:
         """Import the handler and call it once: on Lambda, too, the first call after init is apart from the rest."""
@@ -116,6 +127,7 @@ class LocalSource:
             self._load_before = self._load_after = HostLoad.read()
             self._progress.begin(f"calling {self.handler_name} for the first time")
             event = self._events.hand(0, self._events.fewest).deal()
+            self._first_payload = event.payload if event else "{}"
             self._payload_sha256 = hashlib.sha256(event.payload.encode()).hexdigest() if event else None
             self._call(event)
             stack.pop_all()
@@ -151,18 +163,19 @@ class LocalSource:
             "memory_needed_mb": round(self._memory_needed_mb(), 1),
             "cpu_scale": self._calibration.cpu_scale,
             "wait_shift_ms": self._calibration.wait_shift_ms,
-            "known_durations_ms": {str(size): known for size, known in sorted(self._known_ms.items())},
+            **self._scale.details(),
         }
         return SourceFacts(
             kind="local",
             basis="scaled",
-            calibrated=bool(self._known_ms),
+            calibrated=self._scale.rests_on != "this-machine",
             billed=False,
             default_samples=self._default_samples(),
             function=FunctionFacts(name=self.handler_name, runtime=f"python{'.'.join(python.split('.')[:2])}"),
             details=details,
             warnings=tuple(self._warnings(typical)),
             payload_weights=weights,
+            throttled=self._throttled,
             common_error={size: self._common_error(typical, size) for size in self.sizes},
         )
 
@@ -188,7 +201,9 @@ class LocalSource:
         if isinstance(self._target, str) and self._calls[0].status == "ok":
             self._measure_inits()
         self._warm_ups = self._count_warm_ups()
-        self._calibration = calibrate(self._works(), self._known_ms)
+        self._calibration = self._scale.fit(self._works())
+        if self._calls[0].status == "ok":
+            self._verify(wanted)
         for memory_mb, count in sorted(plan.items()):
             yield from self._at_size(memory_mb, count)
 
@@ -265,6 +280,24 @@ class LocalSource:
                     hint=f"it may need what this process has set up; try: python -c 'import {module}'",
                 ) from error
 
+    def _verify(self, most_calls: int) -> None:
+        """Run the handler under the quota of each size that is to be verified."""
+        if self._throttle is None:
+            return
+        hand = self._events.hand(1, max(most_calls, self._events.fewest))
+
+        def payload() -> str:
+            event = hand.deal()
+            return event.payload if event else self._first_payload  # a sequence that is used up
+
+        launch = replace(self._launch, memory_mb=memory_limit_mb(MAX_MEMORY_MB))
+        if isinstance(self._handler, InProcessHandler):
+            launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
+        verification = Verification(self._throttle, launch, self._works(), payload, self._timeout_s, most_calls)
+        for memory_mb in self._verify_mb:
+            self._progress.begin(f"calling {self.handler_name} under the quota of {memory_mb} MB")
+            self._throttled[memory_mb] = verification.at(memory_mb)
+
     def _count_warm_ups(self) -> int:
         """Return how many calls after the first still took more, each against those with the same payload."""
         warm = self._calls[1:]
@@ -307,15 +340,8 @@ class LocalSource:
         return cpu_time_error(self._load_before, self._load_after, own_s)
 
     def _common_error(self, typical: Work, memory_mb: int) -> float:
-        """Return by what share the durations at a size may all be off in the same direction.
-
-        A known duration takes it away: it would have stretched that, too.
-        """
-        duration_ms = typical.duration_at_ms(memory_mb, self._calibration)
-        if self._known_ms or duration_ms <= 0:
-            return 0.0
-        slower = replace(self._calibration, cpu_scale=self._calibration.cpu_scale * (1 + self._cpu_error()))
-        return abs(typical.duration_at_ms(memory_mb, slower) / duration_ms - 1)
+        """Return by what share the durations at a size may all be off in the same direction."""
+        return self._scale.common_error(typical, memory_mb, self._calibration, self._cpu_error())
 
     def _memory_needed_mb(self) -> float:
         bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
@@ -381,15 +407,17 @@ class LocalSource:
                 " durations",
                 "check that --duration-at and --payload belong to the same work",
             )
-        scale, shift_ms = self._calibration.cpu_scale, self._calibration.wait_shift_ms
-        known_ms = max(self._known_ms.values(), default=0.0)
-        if not 1 / _FAR_SCALE <= scale <= _FAR_SCALE or abs(shift_ms) > _FAR_SHIFT * known_ms:
+        scale, shift_ms = self._calibration.cpu_scale * self._scale.speed_ratio, self._calibration.wait_shift_ms
+        known_ms = max(self._scale.known_ms.values(), default=0.0)
+        is_far = not 1 / _FAR_SCALE <= scale <= _FAR_SCALE or abs(shift_ms) > _FAR_SHIFT * known_ms
+        if known_ms and is_far:
             yield RunWarning(
                 "stretched-anchor",
                 f"to meet the known duration, CPU time is taken {scale:.3g} times and waiting is changed by"
                 f" {shift_ms:+.0f} ms from what was seen here",
                 "check that --payload is the same work, or give a second size with --duration-at",
             )
+        yield from doubts_of(self._throttled)
         if typical.threads > 1:
             largest_mb = max(self.sizes)
             yield RunWarning(
