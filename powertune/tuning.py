@@ -145,7 +145,13 @@ def tune(
         function=function,
         pricing=_prices_used(rates),
         # After the choice: what is off in the same direction everywhere does not make sizes harder to tell apart.
-        sizes=tuple(profile.with_common_error(facts.common_error.get(profile.memory_mb, 0.0)) for profile in shown),
+        sizes=tuple(
+            replace(
+                profile.with_common_error(facts.common_error.get(profile.memory_mb, 0.0)),
+                throttled=facts.throttled.get(profile.memory_mb),
+            )
+            for profile in shown
+        ),
         recommendation=recommendation,
         choice=_choice_kept(choice, rates, options),
         spent=_spent(invocations, run_rates) if facts.billed else Spent(),
@@ -172,6 +178,10 @@ def dry_run(
     sizes: Iterable[int] | None = None,
     samples: int | None = None,
     known_durations_ms: Mapping[int, float] | None = None,
+    calibrate: bool = False,
+    recalibrate: bool = False,
+    speed_ratio: float | None = None,
+    verify: Iterable[int] = (),
     timeout_s: float = MAX_TIMEOUT_S,
     isolate: bool = False,
     python: str | Path | None = None,
@@ -186,23 +196,43 @@ def dry_run(
 
     `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), or `events` a mix of
     payloads (`powertune.sources.events`). `known_durations_ms` are durations from production by memory size in MB,
-    which anchor the scale. With `isolate` the handler runs in a process of its own, with `python` in that of the
-    interpreter or virtual environment at that path; `env` are its environment variables and `layers` folders that stand
-    for /opt. `output` takes what the handler prints,
-    which is dropped without it. `end_process_if_stuck` ends this process where the handler outlives its timeout in
-    code that cannot be interrupted: nothing else can. Raises PowertuneError.
+    which anchor the scale. Without them, `calibrate` has kernels whose durations on Lambda are known say how this
+    machine compares (`recalibrate` measures them anew), and the intervals hold how far these differ. `speed_ratio` is
+    how many times as fast one core of arm64 is at this work as one of x86_64: arm64 is never guessed. Sizes of
+    `verify` are also run for real under their CPU quota and memory limit on this machine.
+
+    With `isolate` the handler runs in a process of its own, with `python` in that of the interpreter or virtual
+    environment at that path; `env` are its environment variables and `layers` folders that stand for /opt. `output`
+    takes what the handler prints, which is dropped without it. `end_process_if_stuck` ends this process where the
+    handler outlives its timeout in code that cannot be interrupted: nothing else can. Raises PowertuneError.
     """
     from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415 - a recording needs none of it
     from powertune.sources.events import OneEvent  # noqa: PLC0415
+    from powertune.sources.host_speeds import scale_of  # noqa: PLC0415
     from powertune.sources.local import LocalSource  # noqa: PLC0415
     from powertune.sources.payloads import json_text  # noqa: PLC0415
+    from powertune.sources.throttle import find_way  # noqa: PLC0415
 
-    asked = _sizes_of_dry_run(sizes, options)
+    verified = [checked_size(size) for size in verify]
+    asked = _sizes_of_dry_run([*(sizes or DEFAULT_SIZES_MB), *verified], options)
+    if verified and not isinstance(handler, str):
+        raise UsageError("a function object cannot be run under a quota", hint="name it: package.module:function")
+    scale = scale_of(
+        known_durations_ms or {},
+        architecture=options.get("architecture") or ARCHITECTURES[0],
+        speed_ratio=speed_ratio,
+        calibrate=calibrate or recalibrate,
+        anew=recalibrate,
+        python=None if python is None else str(python),
+        progress=progress,
+    )
     source = LocalSource(
         handler,
         events=events or OneEvent(json_text(payload)),
         sizes=asked,
-        known_durations_ms=known_durations_ms,
+        scale=scale,
+        verify_mb=verified,
+        throttle=find_way() if verified else None,
         timeout_s=timeout_s,
         memory_limit_mb=options.get("current_memory_mb"),
         region=options.get("region") or options.get("default_region"),
@@ -228,6 +258,9 @@ def dry_run_command(
     sizes: Iterable[int] | None = None,
     samples: int | None = None,
     known_durations_ms: Mapping[int, float] | None = None,
+    calibrate: bool = False,
+    recalibrate: bool = False,
+    speed_ratio: float | None = None,
     timeout_s: float = MAX_TIMEOUT_S,
     env: Mapping[str, str] | None = None,
     layers: Iterable[str | Path] = (),
@@ -242,14 +275,24 @@ def dry_run_command(
     from powertune.sources.command import CommandSource  # noqa: PLC0415 - nothing else needs it
     from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415
     from powertune.sources.events import OneEvent  # noqa: PLC0415
+    from powertune.sources.host_speeds import scale_of  # noqa: PLC0415
     from powertune.sources.payloads import json_text  # noqa: PLC0415
 
-    asked = _sizes_of_dry_run(sizes, options)
+    asked = _sizes_of_dry_run(sizes or DEFAULT_SIZES_MB, options)
+    scale = scale_of(
+        known_durations_ms or {},
+        architecture=options.get("architecture") or ARCHITECTURES[0],
+        speed_ratio=speed_ratio,
+        calibrate=calibrate or recalibrate,
+        anew=recalibrate,
+        python=None,
+        progress=progress,
+    )
     source = CommandSource(
         command,
         events=events or OneEvent(json_text(payload)),
         sizes=asked,
-        known_durations_ms=known_durations_ms,
+        scale=scale,
         timeout_s=timeout_s,
         memory_limit_mb=options.get("current_memory_mb"),
         region=options.get("region") or options.get("default_region"),
@@ -260,14 +303,12 @@ def dry_run_command(
     return tune(source, sizes=asked, samples=samples, **options)
 
 
-def _sizes_of_dry_run(sizes: Iterable[int] | None, options: Options) -> list[int]:
+def _sizes_of_dry_run(sizes: Iterable[int], options: Options) -> list[int]:
     """Return the sizes to scale to. What is wrong with the options is told here, before anything runs."""
     _check_names(options)
     _rates(SourceFacts(), options, refreshed_prices())
     current_mb = options.get("current_memory_mb")
-    return sorted(
-        {checked_size(size) for size in (*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else []))}
-    )
+    return sorted({checked_size(size) for size in (*sizes, *([current_mb] if current_mb else []))})
 
 
 def estimate(

@@ -16,13 +16,15 @@ from powertune.errors import BadInputError, UsageError
 if TYPE_CHECKING:
     from powertune.sources.events import Events
 
-_DEPLOYED = "As it is deployed"
+_DEPLOYED, _SCALE = "As it is deployed", "From this machine to Lambda"
 _MB_MS = re.compile(r"\s*(?P<mb>[0-9]+)\s*=(?P<ms>.*)", re.DOTALL)
 
 EXAMPLES = """
 Examples: powertune dry-run shop.orders:handler -p @sqs-batch --current 512
 
 powertune dry-run shop.orders:handler -p event.json --duration-at 512=143 -m 128..3008:64
+
+powertune dry-run shop.orders:handler --anchor report.log --verify 128,512,1024
 
 powertune dry-run shop.orders:handler --python .venv-orders --env-file .env --layer build/layer
 
@@ -66,6 +68,51 @@ class Deployed:
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """What durations rest on, and how to check them."""
+
+    duration_at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MB=MS|FILE",
+            help="A duration known from production, or a file of recorded ones. Repeatable.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Recorded durations, in any form that estimate reads, to scale to. Repeatable.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Compare this machine with Lambda by kernels known there, once.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = False
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="The same, measured anew.", rich_help_panel=_SCALE)
+    ] = False
+    speed_ratio: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="How many times as fast arm64 runs this as x86_64.", rich_help_panel=_SCALE),
+    ] = None
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            help="Also run it under the CPU quota and memory limit of these sizes.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None
+
+
 def dry_run(
     handler: Annotated[
         str,
@@ -96,19 +143,13 @@ def dry_run(
         int | None,
         typer.Option("-n", "--samples", min=1, max=10_000, help="Calls after the first. \\[default: what fits in 3 s]"),
     ] = None,
-    duration_at: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MB=MS|FILE",
-            help="A duration known from production, or a file with REPORT lines, to scale to. Repeatable.",
-        ),
-    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, max=MAX_TIMEOUT_S, metavar="S", help="The function's timeout, for each call.")
     ] = MAX_TIMEOUT_S,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the end of what the handler printed.")] = False,
     *,
     deployed: Deployed,
+    scaling: Scaling,
     choosing: options.Choosing,
     pricing: options.Pricing,
     delivery: options.Delivery,
@@ -119,12 +160,13 @@ def dry_run(
     does it. No container, no network of powertune's own. CPU time is scaled to every memory size by Lambda's CPU law;
     waiting is not scaled.
     """
-    _check_combination(arguments, payload, payloads, deployed, runtime_api=runtime_api)
+    _check_combination(arguments, payload, payloads, deployed, scaling, runtime_api=runtime_api)
     check(delivery, inputs=[name for name in (payload, payloads, *(deployed.env_file or [])) if name])
     options.check_finite("timeout", timeout)
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
-    known_durations_ms = _known_durations(duration_at or [])
+    verified = [] if scaling.verify is None else parse_sizes(scaling.verify)
+    known_durations_ms = _known_durations(scaling.duration_at or [], scaling.anchor or [])
     # Imported here: what a dry run needs must not slow down --help and usage errors.
     from powertune import tuning  # noqa: PLC0415
     from powertune.cli.interrupts import ended_by_signals  # noqa: PLC0415
@@ -143,6 +185,9 @@ def dry_run(
                     "sizes": sizes,
                     "samples": samples,
                     "known_durations_ms": known_durations_ms,
+                    "calibrate": scaling.calibrate,
+                    "recalibrate": scaling.recalibrate,
+                    "speed_ratio": scaling.speed_ratio,
                     "timeout_s": timeout,
                     "env": environment,
                     "layers": deployed.layer or [],
@@ -158,6 +203,7 @@ def dry_run(
                         handler,
                         isolate=deployed.isolate,
                         python=deployed.python,
+                        verify=verified,
                         end_process_if_stuck=True,
                         **measuring,
                     )
@@ -169,7 +215,13 @@ def dry_run(
 
 
 def _check_combination(
-    arguments: list[str] | None, payload: str | None, payloads: str | None, deployed: Deployed, *, runtime_api: bool
+    arguments: list[str] | None,
+    payload: str | None,
+    payloads: str | None,
+    deployed: Deployed,
+    scaling: Scaling,
+    *,
+    runtime_api: bool,
 ) -> None:
     """Raise UsageError for what does not go together."""
     if arguments and not runtime_api:
@@ -180,6 +232,8 @@ def _check_combination(
         raise UsageError(
             "--isolate and --python are for Python handlers", hint="a command has a process and an interpreter anyway"
         )
+    if runtime_api and scaling.verify is not None:
+        raise UsageError("--verify is for Python handlers", hint="leave it out, or verify the size on AWS")
     if payload is not None and payloads is not None:
         raise UsageError("--payload and --payloads exclude each other", hint="give one of them")
 
@@ -193,9 +247,14 @@ def _events(payload: str | None, payloads: str | None) -> "Events":
     return OneEvent("{}" if payload is None else read_payload(payload))
 
 
-def _known_durations(specs: list[str]) -> dict[int, float]:
-    """Return durations in ms by memory size in MB, from `512=143` and from files with REPORT lines."""
+def _known_durations(specs: list[str], anchors: list[str]) -> dict[int, float]:
+    """Return durations in ms by memory size in MB, from `512=143` and from recordings."""
     known: dict[int, float] = {}
+    for anchor in anchors:
+        for memory_mb, duration_ms in _recorded_durations(anchor).items():
+            if memory_mb in known:
+                raise UsageError(f"two anchors hold {memory_mb} MB", hint="join the files, or give one of them")
+            known[memory_mb] = duration_ms
     for spec in specs:
         written = _MB_MS.fullmatch(spec)
         if written and not _exists(spec):

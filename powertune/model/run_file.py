@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import STATUSES, Invocation
 from powertune.model.recommendation import CONFIDENCES, STRATEGIES, Change, Recommendation
 from powertune.model.run_warning import RunWarning
-from powertune.model.size_profile import BASES, Cost, Counts, Distribution, InitTime, SizeProfile
+from powertune.model.size_profile import BASES, Cost, Counts, Distribution, InitTime, SizeProfile, Throttled
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 
 SCHEMA_VERSION = 1
@@ -98,6 +99,7 @@ def _size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
             f"ci95_{code}_per_million": cost.ci95_per_million and list(cost.ci95_per_million),
             **_month_to_dict(cost, code),
         },
+        **({"throttled": asdict(size.throttled)} if size.throttled else {}),
     }
 
 
@@ -226,6 +228,22 @@ def _read_size(node: "_Node", currency: str) -> SizeProfile:
             per_month=cost.get_optional(f"{code}_per_month", _Node.number),
             ci95_per_month=cost.get_optional(f"ci95_{code}_per_month", _Node.interval),
         ),
+        throttled=_read_throttled(node.optional_child("throttled")),
+    )
+
+
+def _read_throttled(node: "_Node | None") -> Throttled | None:
+    return node and Throttled(
+        way=node.get("way", _Node.text),
+        calls=node.get("calls", _Node.count),
+        status=node.get("status", _Node.choice(STATUSES)),
+        reason=node.get_optional("reason", _Node.text),
+        p50_ms=node.get_optional("p50_ms", _Node.amount),
+        predicted_ms=node.get_optional("predicted_ms", _Node.amount),
+        cpu_ratio=node.get_optional("cpu_ratio", _Node.amount),
+        predicted_at_cpu_ms=node.get_optional("predicted_at_cpu_ms", _Node.amount),
+        throttled_periods=node.get("throttled_periods", _Node.count),
+        peak_memory_mb=node.get_optional("peak_memory_mb", _Node.amount),
     )
 
 

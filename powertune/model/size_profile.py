@@ -71,6 +71,28 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttled:
+    """What calls of a dry run really took under the CPU quota and memory limit of a size, on its own machine."""
+
+    way: str
+    """What set the quota, such as `cgroup v2`."""
+    calls: int = 0
+    """Warm ones."""
+    status: Status = "ok"
+    reason: str | None = None
+    p50_ms: float | None = None
+    predicted_ms: float | None = None
+    """What the CPU law says of calls on this machine, from those without a quota."""
+    cpu_ratio: float | None = None
+    """CPU time under the quota over that without: where it is not 1, caches or a busy machine have changed the work."""
+    predicted_at_cpu_ms: float | None = None
+    """What the CPU law says of the CPU time that the calls under the quota really took."""
+    throttled_periods: int = 0
+    """Periods in which the kernel made the calls wait: where there are none, no quota was felt."""
+    peak_memory_mb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SizeProfile:
     """One memory size as a row: a size that failed has a status and a reason instead of figures."""
 
@@ -83,6 +105,7 @@ class SizeProfile:
     init_ms: InitTime | None = None
     max_memory_used_mb: float | None = None
     cost: Cost | None = None
+    throttled: Throttled | None = None
 
     def with_common_error(self, share: float) -> "SizeProfile":
         """Return the profile with intervals that allow for an error of up to `share`, which more runs would not cure.

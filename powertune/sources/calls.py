@@ -2,14 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from powertune import text
-from powertune.aws_lambda.calibration import Calibration, Work, calibrate
+from powertune.aws_lambda.calibration import Calibration, Work
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S
+from powertune.aws_lambda.scale import Scale
 from powertune.errors import UsageError
 from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
@@ -34,23 +34,23 @@ _FAR_SCALE, _FAR_SHIFT = 4.0, 0.2
 class Calls:
     """Calls in order, the first of them cold, and their scaling by the CPU law.
 
-    `known_ms` maps memory sizes in MB to durations known from production, `timeout_s` bounds scaled durations.
+    `scale` says what durations on Lambda rest on, `timeout_s` bounds them.
     """
 
-    def __init__(self, known_ms: Mapping[int, float], timeout_s: float) -> None:
-        if any(not 0 < known <= MAX_TIMEOUT_S * 1000 for known in known_ms.values()):
+    def __init__(self, scale: Scale, timeout_s: float) -> None:
+        if any(not 0 < known <= MAX_TIMEOUT_S * 1000 for known in scale.known_ms.values()):
             raise UsageError("a known duration is not above 0 ms, or beyond Lambda's timeout", hint="give milliseconds")
         self.all: list[Call] = []
-        self._known_ms = dict(known_ms)
+        self._scale = scale
         self._timeout_s = timeout_s
         self._warm_ups = 0
         self._calibration = Calibration()
         self._load_before = self._load_after = HostLoad.read()
 
     @property
-    def are_anchored(self) -> bool:
-        """Whether a duration is known from production."""
-        return bool(self._known_ms)
+    def are_calibrated(self) -> bool:
+        """Whether durations rest on more than this machine."""
+        return self._scale.rests_on != "this-machine"
 
     @property
     def begin_well(self) -> bool:
@@ -66,9 +66,9 @@ class Calls:
         self._load_after = HostLoad.read()
 
     def settle(self) -> None:
-        """Tell warm-up from the rest, and fit the scale of this machine to the known durations."""
+        """Tell warm-up from the rest, and fit the scale of this machine to what is known of Lambda."""
         self._warm_ups = self._count_warm_ups()
-        self._calibration = calibrate(self._works(), self._known_ms)
+        self._calibration = self._scale.fit(self.works())
 
     def default_samples(self, fewest: int) -> int:
         """Return how many calls after the first fit in a few seconds, `fewest` at least."""
@@ -103,7 +103,7 @@ class Calls:
 
     def typical_work(self) -> Work:
         """Return the mean work of a warm call."""
-        works = self._works()
+        works = self.works()
         return Work(
             statistics.fmean(work.cpu_ms for work in works),
             statistics.fmean(work.wait_ms for work in works),
@@ -125,20 +125,12 @@ class Calls:
             "cpu_error": round(self._cpu_error(), 4),
             "cpu_scale": self._calibration.cpu_scale,
             "wait_shift_ms": self._calibration.wait_shift_ms,
-            "known_durations_ms": {str(size): known for size, known in sorted(self._known_ms.items())},
+            **self._scale.details(),
         }
 
     def common_error(self, memory_mb: int) -> float:
-        """Return by what share the durations at a size may all be off in the same direction.
-
-        A known duration takes it away: it would have stretched that, too.
-        """
-        typical = self.typical_work()
-        duration_ms = typical.duration_at_ms(memory_mb, self._calibration)
-        if self._known_ms or duration_ms <= 0:
-            return 0.0
-        slower = replace(self._calibration, cpu_scale=self._calibration.cpu_scale * (1 + self._cpu_error()))
-        return abs(typical.duration_at_ms(memory_mb, slower) / duration_ms - 1)
+        """Return by what share the durations at a size may all be off in the same direction."""
+        return self._scale.common_error(self.typical_work(), memory_mb, self._calibration, self._cpu_error())
 
     def warnings(self, sizes: Sequence[int]) -> Iterator[RunWarning]:
         """Yield what there is to doubt in the calls and in their scaling to `sizes`."""
@@ -156,7 +148,7 @@ class Calls:
                 " ones and are left out",
                 "they still filled caches or imported modules; --samples takes more of the later ones",
             )
-        cpu_ms = [work.cpu_ms for work in self._works()]
+        cpu_ms = [work.cpu_ms for work in self.works()]
         if len(cpu_ms) >= _FEWEST_CALLS and statistics.fmean(cpu_ms) > _SHORT_CPU_MS:
             spread = statistics.stdev(cpu_ms) / statistics.fmean(cpu_ms)
             if spread > _NOISY_SPREAD:
@@ -183,9 +175,10 @@ class Calls:
                 " durations",
                 "check that --duration-at and --payload belong to the same work",
             )
-        scale, shift_ms = self._calibration.cpu_scale, self._calibration.wait_shift_ms
-        known_ms = max(self._known_ms.values(), default=0.0)
-        if not 1 / _FAR_SCALE <= scale <= _FAR_SCALE or abs(shift_ms) > _FAR_SHIFT * known_ms:
+        scale, shift_ms = self._calibration.cpu_scale * self._scale.speed_ratio, self._calibration.wait_shift_ms
+        known_ms = max(self._scale.known_ms.values(), default=0.0)
+        is_far = not 1 / _FAR_SCALE <= scale <= _FAR_SCALE or abs(shift_ms) > _FAR_SHIFT * known_ms
+        if known_ms and is_far:
             yield RunWarning(
                 "stretched-anchor",
                 f"to meet the known duration, CPU time is taken {scale:.3g} times and waiting is changed by"
@@ -213,7 +206,7 @@ class Calls:
         later = [call.wall_ms for call in warm if call.status == "ok" and not call.cold]
         return max(0.0, first.wall_ms - statistics.median(later)) if later else 0.0
 
-    def _works(self) -> list[Work]:
+    def works(self) -> list[Work]:
         """Return the work of each warm call that counts; of the first call where there is no other."""
         settled = [call for call in self.all[1 + self._warm_ups :] if call.status == "ok" and not call.cold]
         return [call.work for call in settled] or [self.all[0].work]

@@ -14,6 +14,7 @@ from typing import Self
 from powertune import text
 from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
@@ -38,9 +39,9 @@ _ENVIRONMENT_SHARE_MB = 15.0
 class CommandSource:
     """Runs `command` as Lambda runs a runtime and offers every memory size, with durations scaled from its calls.
 
-    `known_durations_ms` maps memory sizes in MB to durations known from production and anchors the scale. `timeout_s`
-    bounds each invocation here and each scaled duration. `region` is what the function finds in its environment;
-    without one, what is there stays. What the command prints goes to `output`.
+    `scale` says what durations rest on. `timeout_s` bounds each invocation here and each scaled duration. `region` is
+    what the function finds in its environment; without one, what is there stays. What the command prints goes to
+    `output`.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class CommandSource:
         *,
         events: Events | None = None,
         sizes: Sequence[int] = DEFAULT_SIZES_MB,
-        known_durations_ms: Mapping[int, float] | None = None,
+        scale: Scale | None = None,
         timeout_s: float = MAX_TIMEOUT_S,
         memory_limit_mb: int | None = None,
         region: str | None = None,
@@ -64,7 +65,7 @@ class CommandSource:
         self._command = [str(word) for word in command]
         self._events: Events = OneEvent("{}") if events is None else events
         self._counter = Counter()
-        self._calls = Calls(known_durations_ms or {}, timeout_s)
+        self._calls = Calls(scale or Scale(), timeout_s)
         self._timeout_s = timeout_s
         self._memory_limit_mb = memory_limit_mb or max(self.sizes)
         self._region = region
@@ -110,7 +111,7 @@ class CommandSource:
     def facts(self) -> SourceFacts:
         """What this machine and the calls have shown so far."""
         details = {
-            "rests_on": "CPU time of the processes of a command that was fed through the Runtime API",
+            "called_through": "runtime-api",
             "command": self.name,
             **({"payload_sha256": self._payload_sha256} if self._payload_sha256 else {}),
             **self._calls.details(),
@@ -121,7 +122,7 @@ class CommandSource:
         return SourceFacts(
             kind="local",
             basis="scaled",
-            calibrated=self._calls.are_anchored,
+            calibrated=self._calls.are_calibrated,
             billed=False,
             default_samples=self._calls.default_samples(self._events.fewest),
             function=FunctionFacts(name=self.name),

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
@@ -23,6 +24,11 @@ from powertune.sources.events import Event, Events, OneEvent
 from powertune.sources.handler import split_handler
 from powertune.sources.in_process import InProcessHandler
 from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
+from powertune.sources.throttle import Way
+from powertune.sources.verification import Verification, doubts_of
+
+if TYPE_CHECKING:
+    from powertune.model.size_profile import Throttled
 
 # Lambda's own runtime keeps more in memory than a bare interpreter: functions that do nothing log 36 to 40 MB used
 # (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB.
@@ -38,8 +44,8 @@ _MOST_PROCESSES_ENDED = 3
 class LocalSource:
     """Calls a Python handler here and offers every memory size, with durations scaled from what the calls took.
 
-    `handler` is `package.module:function` or a callable, `events` what it is called with ({} if None).
-    `known_durations_ms` maps memory sizes in MB to durations known from production and anchors the scale. `timeout_s`
+    `handler` is `package.module:function` or a callable, `events` what it is called with ({} if None). `scale` says
+    what durations rest on. Sizes of `verify_mb` are also run for real under a quota, set by `throttle`. `timeout_s`
     bounds each call here and each scaled duration. `region` is what the handler finds in its environment; without one,
     what is there stays.
     """
@@ -50,7 +56,9 @@ class LocalSource:
         *,
         events: Events | None = None,
         sizes: Sequence[int] = DEFAULT_SIZES_MB,
-        known_durations_ms: Mapping[int, float] | None = None,
+        scale: Scale | None = None,
+        verify_mb: Sequence[int] = (),
+        throttle: Way | None = None,
         timeout_s: float = MAX_TIMEOUT_S,
         memory_limit_mb: int | None = None,
         region: str | None = None,
@@ -63,7 +71,7 @@ class LocalSource:
         self.handler_name = handler if isinstance(handler, str) else _name_of(handler)
         self._target = handler
         self._events = events or OneEvent("{}")
-        self._calls = Calls(known_durations_ms or {}, timeout_s)
+        self._calls = Calls(scale or Scale(), timeout_s)
         self._timeout_s = timeout_s
         self._region = region
         self._memory_limit_mb = memory_limit_mb or max(self.sizes)
@@ -81,6 +89,9 @@ class LocalSource:
         self._processes_ended = 0
         self._handler: InProcessHandler | IsolatedHandler | None = None
         self._is_fresh = True
+        self._verify_mb = sorted(set(verify_mb)) if throttle else []
+        self._throttle = throttle
+        self._throttled: dict[int, Throttled] = {}
 
     def __enter__(self) -> Self:
         """Import the handler and call it once: on Lambda, too, the first call after init is apart from the rest."""
@@ -96,6 +107,7 @@ class LocalSource:
             self._calls.begin()
             self._progress.begin(f"calling {self.handler_name} for the first time")
             event = self._events.hand(0, self._events.fewest).deal()
+            self._first_payload = event.payload if event else "{}"
             self._payload_sha256 = hashlib.sha256(event.payload.encode()).hexdigest() if event else None
             self._call(event)
             stack.pop_all()
@@ -125,13 +137,14 @@ class LocalSource:
         return SourceFacts(
             kind="local",
             basis="scaled",
-            calibrated=self._calls.are_anchored,
+            calibrated=self._calls.are_calibrated,
             billed=False,
             default_samples=self._calls.default_samples(self._events.fewest),
             function=FunctionFacts(name=self.handler_name, runtime=f"python{'.'.join(python.split('.')[:2])}"),
             details=details,
-            warnings=tuple(self._calls.warnings(self.sizes)),
+            warnings=(*self._calls.warnings(self.sizes), *doubts_of(self._throttled)),
             payload_weights=weights,
+            throttled=self._throttled,
             common_error={size: self._calls.common_error(size) for size in self.sizes},
         )
 
@@ -157,6 +170,8 @@ class LocalSource:
         if isinstance(self._target, str) and self._calls.begin_well:
             self._measure_inits()
         self._calls.settle()
+        if self._calls.begin_well:
+            self._verify(wanted)
         needed_mb = self._memory_needed_mb()
         init_ms = statistics.median(init.init_ms for init in self._inits) if self._inits else None
         for memory_mb, count in sorted(plan.items()):
@@ -230,6 +245,24 @@ class LocalSource:
                     f"{module} was imported once but not in a fresh interpreter: {error.message}",
                     hint=f"it may need what this process has set up; try: python -c 'import {module}'",
                 ) from error
+
+    def _verify(self, most_calls: int) -> None:
+        """Run the handler under the quota of each size that is to be verified."""
+        if self._throttle is None:
+            return
+        hand = self._events.hand(1, max(most_calls, self._events.fewest))
+
+        def payload() -> str:
+            event = hand.deal()
+            return event.payload if event else self._first_payload  # a sequence that is used up
+
+        launch = replace(self._launch, memory_mb=memory_limit_mb(MAX_MEMORY_MB))
+        if isinstance(self._handler, InProcessHandler):
+            launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
+        verification = Verification(self._throttle, launch, self._calls.works(), payload, self._timeout_s, most_calls)
+        for memory_mb in self._verify_mb:
+            self._progress.begin(f"calling {self.handler_name} under the quota of {memory_mb} MB")
+            self._throttled[memory_mb] = verification.at(memory_mb)
 
     def _memory_needed_mb(self) -> float:
         bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)

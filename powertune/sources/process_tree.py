@@ -163,12 +163,13 @@ class ProcessTree:
 
         May be called at any time, and looks only so often that it does not get in the way.
         """
-        began_s = time.perf_counter()
-        if began_s < self._next_sample_s:
+        if time.perf_counter() < self._next_sample_s:
             return
+        # CPU time, as a busy machine may keep this one waiting.
+        began_s = time.thread_time()
         self._take_sample()
-        took_s = time.perf_counter() - began_s
-        self._next_sample_s = began_s + max(self._system.sampling_s, took_s / _DUTY)
+        took_s = time.thread_time() - began_s
+        self._next_sample_s = time.perf_counter() + max(self._system.sampling_s, took_s / _DUTY)
 
     def _take_sample(self) -> None:
         resident_mb = 0.0
@@ -183,6 +184,7 @@ class ProcessTree:
 
     def usage(self) -> Usage:
         """Return what has been used up to now."""
+        self._take_sample()
         cpu_ms: dict[int, float] = {}
         ended_ms: dict[int, float] = {}
         threads: dict[int, Thread] = {}

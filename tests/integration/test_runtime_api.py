@@ -100,7 +100,7 @@ def test_the_run_file_is_valid_and_says_what_it_rests_on(mode: Command) -> None:
     jsonschema.Draft202012Validator(SCHEMA).validate(done.run)
     source = done.run["source"]
     assert source["kind"] == "local"
-    assert source["rests_on"] == "CPU time of the processes of a command that was fed through the Runtime API"
+    assert (source["called_through"], source["rests_on"]) == ("runtime-api", "this-machine")
     assert source["command"].endswith(f"bootstrap.py echo {source['command'].rpartition(' ')[2]}")
     assert [size["memory_mb"] for size in done.run["sizes"]] == [128, 512, 1769]
     assert {size["basis"] for size in done.run["sizes"]} == {"scaled"}
@@ -334,6 +334,7 @@ def test_what_a_runtime_prints_stays_off_the_screen(mode: Command) -> None:
         (["shop.orders:handler", "more"], 2, "a handler takes no arguments"),
         (["--runtime-api", "--isolate", "--", "x"], 2, "--isolate and --python are for Python handlers"),
         (["--runtime-api", "--python", ".venv", "--", "x"], 2, "--isolate and --python are for Python handlers"),
+        (["--runtime-api", "--verify", "128", "--", "x"], 2, "--verify is for Python handlers"),
         (["--runtime-api", "-p", "{}", "--payloads", "[]", "--", "x"], 2, "exclude each other"),
         (["--runtime-api", "--", ""], 2, "there is no command to run"),
         (["--runtime-api", "--", "./no-such-command"], 3, "there is no command ./no-such-command"),

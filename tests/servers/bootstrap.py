@@ -132,8 +132,11 @@ def holds(api: Api, request_id: str, _headers: dict[str, str], body: bytes, _num
 
 
 def holds_in_a_child(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
-    code = "import time; held = b'x' * (100 * 1024 * 1024); time.sleep(0.3)"
-    subprocess.run([sys.executable, "-S", "-c", code], check=True)
+    code = "import time; held = b'x' * (100 * 1024 * 1024); print(1, flush=True); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    note(child.pid)
     api.answer(request_id)
 
 

@@ -35,7 +35,7 @@ AT_HOME: dict[str, set[str]] = {
     "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
-    "platformdirs": {"sources/aws/journal.py", "sources/price_refresh.py"},
+    "platformdirs": {"sources/aws/journal.py", "sources/cache.py"},
 }
 
 
