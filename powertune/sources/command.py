@@ -27,6 +27,7 @@ from powertune.sources.deployment import Deployment, lambda_environment, log_str
 from powertune.sources.event_loop import EventLoop
 from powertune.sources.events import Counter, Event, Events, OneEvent
 from powertune.sources.handler import Call
+from powertune.sources.isolated import memory_limit_mb
 from powertune.sources.process_tree import adopting_orphans
 from powertune.sources.runtime_api import RuntimeApi
 from powertune.sources.runtime_process import RuntimeProcess
@@ -83,7 +84,12 @@ class CommandSource:
             self._loop.run(self._api.__aenter__())
             stack.callback(lambda: self._loop.run(self._api.__aexit__(None, None, None)))
             self._process = RuntimeProcess(
-                self._command, self._api, self._environment(), arn=self._arn(), timeout_s=self._timeout_s
+                self._command,
+                self._api,
+                self._environment(),
+                arn=self._arn(),
+                timeout_s=self._timeout_s,
+                memory_limit_mb=memory_limit_mb(max(self.sizes)),
             )
             stack.callback(self._process.kill)
             self._progress.begin(f"starting {self.name}")

@@ -32,7 +32,7 @@ _START_WITHIN_S = 30.0
 _LARGEST_MESSAGE = 1 << 20
 _HEAD = 4
 """Bytes of a message that say how long it is."""
-_MOST_PROCESSES = 1024
+MOST_PROCESSES = 1024
 """Processes and threads together (AWS Lambda quotas page, 2026-11-23)."""
 _SHARE_OF_FREE_MEMORY = 0.8
 
@@ -134,7 +134,7 @@ class IsolatedHandler:
                 "folder": launch.folder,
                 "join": list(launch.join),
                 "memory_mb": launch.memory_mb,
-                "processes": _MOST_PROCESSES,
+                "processes": MOST_PROCESSES,
                 "silent": launch.silent,
             }
             self._line = here
@@ -236,7 +236,7 @@ class IsolatedHandler:
         if death.why == "memory":
             return "out-of-memory", f"took more than the {self._launch.memory_mb:.0f} MB it may have"
         if death.why == "processes":
-            return "failed", f"it started more than {_MOST_PROCESSES:,} processes and threads, which is Lambda's limit"
+            return "failed", f"it started more than {MOST_PROCESSES:,} processes and threads, which is Lambda's limit"
         lost = death.status is not None and os.WIFEXITED(death.status) and os.WEXITSTATUS(death.status) == LINE_LOST
         if death.status is None or lost:
             return "failed", "it closed or used a descriptor that belongs to the runtime, and cannot be called any more"

@@ -27,6 +27,7 @@ _KILLING_S = 5.0
 _KILLING_STEP_S = 0.005
 _DUTY = 0.01
 """Largest share of the time that sampling may take."""
+_LONGEST_PAUSE_S = 0.5
 _MB = 1024**2
 
 
@@ -140,6 +141,8 @@ class ProcessTree:
         self._seen_ms: dict[int, float] = {}
         self._largest_mb = 0.0
         self._next_sample_s = 0.0
+        self.size = 1
+        """How many processes were seen last."""
         self.peak_memory_mb = 0.0
         """The most memory seen in use: what processes share is counted once."""
 
@@ -169,11 +172,13 @@ class ProcessTree:
         began_s = time.thread_time()
         self._take_sample()
         took_s = time.thread_time() - began_s
-        self._next_sample_s = time.perf_counter() + max(self._system.sampling_s, took_s / _DUTY)
+        pause_s = min(max(self._system.sampling_s, took_s / _DUTY), _LONGEST_PAUSE_S)
+        self._next_sample_s = time.perf_counter() + pause_s
 
     def _take_sample(self) -> None:
         resident_mb = 0.0
         pids = self.pids()
+        self.size = len(pids)
         for pid in pids:
             with suppress(OSError, ValueError, IndexError):
                 self._seen_ms[pid] = self._system.cpu_ms(pid)

@@ -18,6 +18,7 @@ from powertune import text
 from powertune.aws_lambda.calibration import Work
 from powertune.errors import BadInputError
 from powertune.model.invocation import Status
+from powertune.sources.isolated import MOST_PROCESSES
 from powertune.sources.process_tree import ProcessTree, work_of
 from powertune.sources.runtime_api import RuntimeApi, Task
 
@@ -29,7 +30,8 @@ _WATCHING_S = 0.05
 _LAST_WORDS_S = 0.25
 """How long what a process sent before it ended may take to be read."""
 
-_Wait = Literal["done", "exited", "late"]
+_Wait = Literal["done", "exited", "late", "memory", "processes"]
+"""What came first: what was waited for, the end of the process, of its time, or of what it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,27 @@ class _Running:
 
 
 class RuntimeProcess:
-    """Starts `command` when there is something to run and none is running. To be used within one event loop."""
+    """Starts `command` when there is something to run and none is running. To be used within one event loop.
+
+    Together its processes may have `memory_limit_mb`.
+    """
 
     def __init__(
-        self, command: Sequence[str], api: RuntimeApi, environment: Mapping[str, str], *, arn: str, timeout_s: float
+        self,
+        command: Sequence[str],
+        api: RuntimeApi,
+        environment: Mapping[str, str],
+        *,
+        arn: str,
+        timeout_s: float,
+        memory_limit_mb: float,
     ) -> None:
         self._command = list(command)
         self._api = api
         self._environment = {**environment, _API: f"127.0.0.1:{api.port}"}
         self._arn = arn
         self._timeout_s = timeout_s
+        self._memory_limit_mb = memory_limit_mb
         self._running: _Running | None = None
         self.peak_memory_mb = 0.0
         """The most memory that was in use at a time."""
@@ -107,18 +120,20 @@ class RuntimeProcess:
         running = self._running = self._started()
         ended = await self._until(running, lambda: self._api.is_asked or self._api.init_error is not None, until_s)
         self._note_memory(running)
+        status: Status = "failed"
         if self._api.init_error is not None:
             why = str(self._api.init_error)
         elif ended == "done":
             self.inits_ms.append((self._api.asked_at_s - began_s) * 1000)
             return running
-        elif ended == "exited":
-            why = _exit_error(running.process, "before it asked for an event")
+        elif ended != "late":
+            status, why = self._failure(running, ended, "before it asked for an event")
         else:
+            status = "timed-out"
             why = f"init did not end within {text.duration(limit_s * 1000)}: it never asked for an event"
         self.init_failures.append(why)
         self.kill()
-        return "timed-out" if ended == "late" else "failed"
+        return status
 
     def _started(self) -> _Running:
         name = text.printable(self._command[0], limit=120)
@@ -154,11 +169,19 @@ class RuntimeProcess:
         if ended == "late":
             said = "no answer" if answer is None else "an answer, but it did not ask for the next event"
             return "timed-out", f"{said} within {text.duration(self._timeout_s * 1000)}"
-        if ended == "exited":
-            return "failed", _exit_error(running.process, "before its answer" if answer is None else "after its answer")
+        if ended != "done":
+            return self._failure(running, ended, "before its answer" if answer is None else "after its answer")
         if answer is None or answer.error is None:
             return "ok", None
         return "out-of-memory" if answer.error.kind == "MemoryError" else "failed", str(answer.error)
+
+    def _failure(self, running: _Running, ended: _Wait, when: str) -> tuple[Status, str]:
+        """Return what a process died of, or was killed for, in the words of handlers in their own process."""
+        if ended == "memory":
+            return "out-of-memory", f"took more than the {self._memory_limit_mb:.0f} MB it may have"
+        if ended == "processes":
+            return "failed", f"it started more than {MOST_PROCESSES:,} processes, which is Lambda's limit"
+        return "failed", _exit_error(running.process, when)
 
     async def _until(self, running: _Running, is_done: Callable[[], bool], until_s: float) -> _Wait:
         """Wait for what the runtime says, for its end, or until it is late; watch its processes meanwhile."""
@@ -170,6 +193,10 @@ class RuntimeProcess:
             if left_s <= 0:
                 return "late"
             running.tree.sample()
+            if running.tree.peak_memory_mb > self._memory_limit_mb:
+                return "memory"
+            if running.tree.size > MOST_PROCESSES:
+                return "processes"
             await self._api.change(min(_WATCHING_S, left_s))
         return "done"
 

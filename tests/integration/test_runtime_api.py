@@ -246,6 +246,19 @@ def test_a_runtime_that_fails_is_a_row_with_its_reason(mode: Command, name: str,
     jsonschema.Draft202012Validator(SCHEMA).validate(done.run)
 
 
+def test_a_runtime_that_takes_more_memory_than_the_largest_size_is_stopped(mode: Command) -> None:
+    done = mode("eats_memory", "-m", "128,256")
+    assert done.code == 5
+    assert done.statuses() == {"out-of-memory"}
+    assert done.reasons() == {"took more than the 256 MB it may have"}
+
+
+def test_a_runtime_that_starts_more_processes_than_lambda_has_is_stopped(mode: Command) -> None:
+    done = mode("starts_too_much")
+    assert done.code == 5
+    assert done.reasons() == {"it started more than 1,024 processes, which is Lambda's limit"}
+
+
 def test_a_runtime_that_never_asks_for_an_event_is_started_once_more_in_the_time_of_the_call(
     mode: Command, pids: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -209,6 +209,18 @@ def forks(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _nu
     api.answer(request_id)
 
 
+def eats_memory(_api: Api, _id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
+    held = [b"x" * (1024 * 1024) for _ in range(400)]  # and no more, should nothing stop it
+    time.sleep(FOR_EVER_S * len(held))
+
+
+def starts_too_much(_api: Api, _id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
+    for _ in range(1100):  # and no more, should nothing stop it
+        if not os.fork():
+            time.sleep(FOR_EVER_S)
+    time.sleep(FOR_EVER_S)
+
+
 def answers_twice(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
     assert api.answer(request_id) == 202
     assert api.answer(request_id) == 403
