@@ -177,13 +177,13 @@ class CommandSource:
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of an OS-only runtime (provided.al2023), on top of what is set here."""
-        variables = lambda_environment(
-            self._function_name(),
-            os.environ.get("_HANDLER", "bootstrap"),
-            self._memory_limit_mb,
-            log_stream_name(),
-            self._region,
-        )
+        handler = os.environ.get("_HANDLER", "bootstrap")
+        try:
+            variables = lambda_environment(
+                self._function_name(), handler, self._memory_limit_mb, log_stream_name(), self._region
+            )
+        except FileNotFoundError:
+            raise BadInputError("the working directory is gone", hint="change to a folder that exists") from None
         del variables["AWS_EXECUTION_ENV"]  # which these runtimes do not get
         if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
             for name in ("no_proxy", "NO_PROXY"):  # the Runtime API is here, and nowhere behind a proxy
@@ -213,12 +213,11 @@ class CommandSource:
                 "on Lambda, too, a runtime that ends or runs out of time begins with a new init",
             )
         for misuse, times in self._api.misuse.items():
-            if times:
-                yield RunWarning(
-                    "runtime-protocol",
-                    f"the command does not keep to the Runtime API: {misuse} ({text.count(times, 'time')})",
-                    "Lambda refuses that, too; see its developer guide, Runtime API",
-                )
+            yield RunWarning(
+                "runtime-protocol",
+                f"the command does not keep to the Runtime API: {misuse} ({text.count(times, 'time')})",
+                "Lambda refuses that, too; see its developer guide, Runtime API",
+            )
         if self._process.leaves_processes:
             yield RunWarning(
                 "processes-left",

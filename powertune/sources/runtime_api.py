@@ -32,6 +32,8 @@ _ROUTE = re.compile(
     r"/2018-06-01/runtime/(?:(?P<plain>invocation/next|init/error)|invocation/(?P<id>[^/]+)/(?P<end>response|error))"
 )
 _CLOSING_S = 1.0
+_MOST_MISUSES = 8
+"""Kinds of wrong requests that are told apart."""
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _ERROR_BODY = "lambda-runtime-function-error-body"
 _TOO_LARGE = "Function.ResponseSizeTooLarge"
@@ -188,7 +190,7 @@ class RuntimeApi:
             is_last = request.headers.get("connection", "").lower() == "close"
             status, headers, body = await self._handled(request, connection, headers)
         except RefusedError as refusal:
-            self.misuse[str(refusal)] += refusal.is_misuse
+            self._note_misuse(refusal)
             status, is_last = refusal.status, refusal.closing
             body = json.dumps({"errorType": refusal.kind, "errorMessage": str(refusal)}).encode()
         head = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
@@ -197,6 +199,11 @@ class RuntimeApi:
         self._changed.set()
         await connection.writer.drain()
         return not is_last
+
+    def _note_misuse(self, refusal: RefusedError) -> None:
+        if refusal.is_misuse:
+            is_one_too_many = len(self.misuse) >= _MOST_MISUSES and str(refusal) not in self.misuse
+            self.misuse["it sent other requests that make no sense" if is_one_too_many else str(refusal)] += 1
 
     async def _handled(
         self, request: Request, connection: _Connection, headers: dict[str, str]

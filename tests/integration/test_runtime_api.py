@@ -374,6 +374,16 @@ def test_a_command_line_that_cannot_work_says_why(
     assert message in err
 
 
+def test_a_working_directory_that_is_gone_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["dry-run", "--runtime-api", "--", "true"]) == 3
+    assert "Error: the working directory is gone\n" in capfd.readouterr().err
+
+
 def test_options_of_the_command_are_its_own(dry_run: Command, pids: Path) -> None:
     done = dry_run(sys.executable, "-S", "-X", "utf8", str(BOOTSTRAP), "echo", str(pids), "-v", "--help", "-n", "7")
     assert done.code == 0

@@ -173,7 +173,7 @@ def test_a_response_may_have_6_mb_and_no_byte_more() -> None:
         assert str(api.answer.error) == "Function.ResponseSizeTooLarge: it returned 6.3 MB; Lambda takes 6 MB"
         # Runtimes report that as an error of the function, which is refused but no misuse.
         assert (await client.ask("POST", f"{BASE}/invocation/two/error", b"{}")).status == 403
-        assert not +api.misuse
+        assert not api.misuse
 
     served(test)
 
@@ -281,6 +281,16 @@ def test_other_interfaces_are_not_there(path: str) -> None:
     async def test(api: RuntimeApi, client: Client) -> None:
         assert (await client.ask("GET", path)).status == 404
         assert [message for message in api.misuse if path in message]
+
+    served(test)
+
+
+def test_requests_of_ever_new_kinds_are_not_all_kept() -> None:
+    async def test(api: RuntimeApi, client: Client) -> None:
+        for number in range(50):
+            assert (await client.ask("GET", f"/{number}")).status == 404
+        assert len(api.misuse) == 9
+        assert api.misuse["it sent other requests that make no sense"] == 42
 
     served(test)
 
