@@ -417,6 +417,7 @@ class LocalSource:
                 f" {shift_ms:+.0f} ms from what was seen here",
                 "check that --payload is the same work, or give a second size with --duration-at",
             )
+        yield from self._scale.doubts()
         yield from doubts_of(self._throttled)
         if typical.threads > 1:
             largest_mb = max(self.sizes)
