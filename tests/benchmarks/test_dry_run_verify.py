@@ -1,8 +1,9 @@
 """Predictions of a dry run against the handlers' real durations under a CPU quota, at 128, 512 and 1024 MB.
 
-By hand, some ten minutes: `pytest -m benchmark -s tests/benchmarks/test_dry_run_verify.py`. What is held against the
-throttled median is the prediction for the CPU time that those calls took: on a machine that others use, too, the same
-work takes more of it at one time than at another, which says nothing of the CPU law. The plain figure is beside it.
+By hand, ten minutes: `pytest -m benchmark -s -o faulthandler_timeout=0 tests/benchmarks/test_dry_run_verify.py`. What
+is held against the throttled median is the prediction for the CPU time that those calls took: on a machine that others
+use, too, the same work takes more of it at one time than at another, which says nothing of the CPU law. The plain
+figure is beside it.
 """
 
 import os
