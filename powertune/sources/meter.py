@@ -1,18 +1,17 @@
 """What one call took: clocks around it, and samples taken from outside while it ran, parted into computing and waiting.
 
-Samples are (time, CPU time, time queued for a core) in ms, added up over the handler's processes. They give the order
-of computing and waiting, and how many threads wanted to run at once; the clocks around the call give the totals.
+The samples give the order of computing and waiting, and how many threads wanted to run at once; the clocks around the
+call give the totals.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from powertune.aws_lambda.calibration import Segment, Work
 from powertune.sources.worker import Clocks, resident_memory_mb
-
-Sample = tuple[float, float, float]
 
 # CPU over wall time that one thread cannot reach, so that a second must have been running.
 _SECOND_THREAD_SHARE = 0.2
@@ -22,15 +21,32 @@ _SHORTEST_PARALLEL_MS = 5.0
 """CPU time below which clocks are too coarse to tell threads apart."""
 
 _FEWEST_SAMPLES = 4
-_LATE_MS, _MOST_LATE = 8.0, 16
-"""Milliseconds, and steps: how much later than it passed, time queued and the CPU time of a new child may show up."""
+_LATE_MS, _MOST_LATE = 4.0, 8
+"""Milliseconds, and steps: how much later than it passed the CPU time of a new child may show up."""
 _IDLE_NOISE = (0.1, 0.05)
 """Idle time in ms, and as a share of a step, that may come from reading two clocks at two moments."""
 _TRUSTED_DIFFERENCE = 0.03
 """Of CPU time between samples and clocks, which comes from the step's length and not from processes missed."""
 
 
-def work_between(before: Clocks, after: Clocks, samples: Sequence[Sample] = ()) -> Work:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a handler's processes from outside during a call."""
+
+    samples: tuple[tuple[float, float], ...] = ()
+    """Time, and CPU time of all processes, in ms."""
+    queues: tuple[tuple[float, float], ...] = ()
+    """Until when, and for how long, a thread was ready to run and had no core, in ms."""
+    peak_mb: float | None = None
+    """Highest memory of all processes together; None where that cannot be told."""
+    children_mb: float | None = None
+    """Highest memory of all but the handler's own process."""
+
+
+NOTHING_SEEN = Seen()
+
+
+def work_between(before: Clocks, after: Clocks, seen: Seen = NOTHING_SEEN) -> Work:
     """Part the wall time between two readings into computing and waiting.
 
     Waiting is wall time without CPU time, less the time this host let the thread queue for a core. A thread that never
@@ -39,7 +55,7 @@ def work_between(before: Clocks, after: Clocks, samples: Sequence[Sample] = ()) 
     work = _totals(before, after)
     if before.blocked is not None and after.blocked == before.blocked:
         return work
-    steps = _steps(before.wall_ms, after.wall_ms, samples)
+    steps = _steps(before.wall_ms, after.wall_ms, seen)
     if len(steps) < _FEWEST_SAMPLES:
         return work
     segments = _segments(_settled(steps))
@@ -88,30 +104,36 @@ class _Step:
         return idle_ms if idle_ms > max(least_ms, least_share * self.wall_ms) else 0.0
 
 
-def _steps(began_ms: float, ended_ms: float, samples: Sequence[Sample]) -> list[_Step]:
+def _steps(began_ms: float, ended_ms: float, seen: Seen) -> list[_Step]:
     """Return the steps between samples, cut to the call."""
-    steps = []
-    for (start, cpu, queued), (end, later_cpu, later_queued) in pairwise(samples):
+    steps, starts = [], []
+    for (start, cpu), (end, later_cpu) in pairwise(seen.samples):
         wall_ms = min(end, ended_ms) - max(start, began_ms)
         if wall_ms > 0 and end > start:
-            share = wall_ms / (end - start)
-            steps.append(_Step(wall_ms, (later_cpu - cpu) * share, (later_queued - queued) * share))
+            starts.append(max(start, began_ms))
+            steps.append(_Step(wall_ms, (later_cpu - cpu) * wall_ms / (end - start), 0.0))
+    for until_ms, queued_ms in seen.queues:
+        place = bisect_right(starts, until_ms) - 1
+        since_ms = until_ms - queued_ms
+        while place >= 0:
+            start = starts[place]
+            steps[place].queued_ms += max(0.0, min(until_ms, start + steps[place].wall_ms) - max(since_ms, start))
+            if start <= since_ms:
+                break
+            place -= 1
     return steps
 
 
 def _settled(steps: list[_Step]) -> list[_Step]:
-    """Put what showed up late where it belongs: in the idle steps right before."""
+    """Put CPU time that showed up late where it belongs: in the idle steps right before."""
     for place, step in enumerate(steps):
         since_ms = 0.0
         for earlier in reversed(steps[max(0, place - _MOST_LATE) : place]):
             if step.excess_ms <= 0 or earlier.idle_ms <= 0 or since_ms > _LATE_MS:
                 break
-            moved_ms = min(step.excess_ms, earlier.idle_ms)
-            queued_ms = min(moved_ms, step.queued_ms)
-            step.queued_ms -= queued_ms
-            earlier.queued_ms += queued_ms
-            step.cpu_ms -= moved_ms - queued_ms
-            earlier.cpu_ms += moved_ms - queued_ms
+            moved_ms = min(step.excess_ms, earlier.idle_ms, step.cpu_ms)
+            step.cpu_ms -= moved_ms
+            earlier.cpu_ms += moved_ms
             since_ms += earlier.wall_ms
     return steps
 

@@ -30,6 +30,9 @@ _MEMORY_EVERY_S = 0.01
 _IDLE_STEP_S = 0.02
 _END_WITHIN_S = 5.0
 _MOST_SAMPLES = 200_000
+_SHORTEST_QUEUE_NS = 20_000
+_FILES_ON_LAMBDA = 1024
+"""Descriptors that a process may have open (AWS Lambda quotas page, 2026-11-23)."""
 _PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 36, 1
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 """powertune decides when it is over."""
@@ -55,30 +58,38 @@ def descendants_of(pid: int) -> list[int]:
 
 
 class _Process:
-    """The clocks of one process of the tree; those of its threads are kept open, which makes reading them cheap."""
+    """The clocks of one process of the tree; the files they are in are kept open, which makes reading them cheap."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.cpu_ns = 0
         self.queued_ns: dict[int, int] = {}
+        self.queues: list[tuple[float, float]] = []
+        self.threads = 1
         self.gone = False
         self._clock = (~pid << 3) | 2  # what clock_getcpuclockid returns
-        self._threads: dict[int, int] = {}
+        self._files: dict[int, tuple[int, int]] = {}
 
     def find(self) -> list[int]:
         """Find the threads and return the children."""
-        children: list[int] = []
         try:
             threads = {int(name) for name in os.listdir(f"/proc/{self.pid}/task")}
         except OSError:
             self.close()
-            return children
-        for thread in threads - self._threads.keys():
+            return []
+        self.threads = len(threads)
+        for thread in threads - self._files.keys():
             with suppress(OSError):
-                self._threads[thread] = os.open(f"/proc/{self.pid}/task/{thread}/schedstat", os.O_RDONLY)
-        for thread in threads:
-            with suppress(OSError), open(f"/proc/{self.pid}/task/{thread}/children", encoding="ascii") as stream:
-                children += [int(child) for child in stream.read().split()]
+                folder = f"/proc/{self.pid}/task/{thread}"
+                queue = os.open(f"{folder}/schedstat", os.O_RDONLY)
+                try:
+                    self._files[thread] = queue, os.open(f"{folder}/children", os.O_RDONLY)
+                except OSError:
+                    os.close(queue)
+        children: list[int] = []
+        for _, fd in self._files.values():
+            with suppress(OSError):
+                children += [int(child) for child in os.pread(fd, 1 << 16, 0).split()]
         return children
 
     def read(self) -> None:
@@ -88,21 +99,24 @@ class _Process:
         except OSError:
             self.close()
             return
-        for thread, fd in list(self._threads.items()):
+        for thread, files in list(self._files.items()):
             try:
-                self.queued_ns[thread] = int(os.pread(fd, 64, 0).split()[1])
+                queued_ns = int(os.pread(files[0], 64, 0).split()[1])
+                longer_ns = queued_ns - self.queued_ns.get(thread, 0)
+                self.queued_ns[thread] = queued_ns
+                if longer_ns >= _SHORTEST_QUEUE_NS:  # it is told when it is over
+                    self.queues.append((time.perf_counter() * 1000, longer_ns / 1e6))
             except (OSError, IndexError, ValueError):
-                os.close(self._threads.pop(thread))
-
-    @property
-    def threads(self) -> int:
-        return len(self._threads)
+                del self._files[thread]
+                for fd in files:
+                    os.close(fd)
 
     def close(self) -> None:
         self.gone = True
-        for fd in self._threads.values():
-            os.close(fd)
-        self._threads.clear()
+        for files in self._files.values():
+            for fd in files:
+                os.close(fd)
+        self._files.clear()
 
     def memory_mb(self, *, shared: bool) -> float:
         """Return resident memory; where processes share it, only this one's part, which takes longer to tell."""
@@ -122,29 +136,28 @@ class Tree:
     def __init__(self, root: int) -> None:
         self._root = root
         self._processes: dict[int, _Process] = {root: _Process(root)}
-        self._past_cpu_ns = self._past_queued_ns = 0
+        self._past_cpu_ns = 0
+        self.queues: list[tuple[float, float]] = []
         self.peak_mb = self.children_peak_mb = 0.0
-        self._step = 0
 
     def start_anew(self) -> None:
-        """Forget the peaks."""
+        """Forget what was seen."""
+        self.queues = []
         self.peak_mb = self.children_peak_mb = 0.0
 
-    def sample(self) -> tuple[float, float, float]:
-        """Return the time now, CPU time, and time queued for a core, in ms, added up over the tree."""
-        if self._step % 2 == 0 or self._step < 2:  # noqa: PLR2004 - every other time is often enough
-            self.find()
-        self._step += 1
+    def sample(self) -> tuple[float, float]:
+        """Return the time now and the CPU time of the tree, in ms; keep when its threads have queued for a core."""
+        self.find()
         when_ms = self._read()
-        cpu_ns, queued_ns = self._past_cpu_ns, self._past_queued_ns
+        cpu_ns = self._past_cpu_ns
         for process in list(self._processes.values()):
             cpu_ns += process.cpu_ns
-            queued_ns += sum(process.queued_ns.values())
+            self.queues += process.queues
+            process.queues.clear()
             if process.gone:
                 self._past_cpu_ns += process.cpu_ns
-                self._past_queued_ns += sum(process.queued_ns.values())
                 del self._processes[process.pid]
-        return when_ms, cpu_ns / 1e6, queued_ns / 1e6
+        return when_ms, cpu_ns / 1e6
 
     def _read(self) -> float:
         """Read all clocks and return when, in ms: once more if it took so long that they are of different moments."""
@@ -180,7 +193,7 @@ class Tree:
     @property
     def size(self) -> int:
         """Threads in all processes."""
-        return sum(max(1, process.threads) for process in self._processes.values())
+        return sum(process.threads for process in self._processes.values())
 
 
 class _Keeper:
@@ -266,6 +279,8 @@ def _become(order: dict[str, Any]) -> NoReturn:
         if order["file_mb"] is not None:
             with suppress(OSError, ValueError):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_mb"] * 1024**2,) * 2)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES_ON_LAMBDA,) * 2)
         sink = os.open(os.devnull, os.O_RDWR)
         os.dup2(sink, 0)
         if order["silent"]:
@@ -324,19 +339,21 @@ def _detach() -> None:
 
 def serve(orders: _Orders, tree: Tree, keeper: _Keeper | None) -> None:
     """Follow orders until there are no more."""
-    samples: list[tuple[float, float, float]] | None = None
+    samples: list[tuple[float, float]] | None = None
     step_s = pause_s = _STEP_S
     weigh_at, told = 0.0, False
     while not orders.over:
         order = orders.next(pause_s if samples is not None else _IDLE_STEP_S if keeper else None)
         if order == "begin":
-            tree.start_anew()
             samples, step_s, weigh_at = [tree.sample()], _STEP_S, 0.0
+            tree.start_anew()
             _say("ready")
         elif order == "end":
             seen = [*(samples or []), tree.sample()]
             tree.weigh()
-            _say({"samples": seen, "peak_mb": tree.peak_mb, "children_mb": tree.children_peak_mb})
+            _say(
+                {"samples": seen, "queues": tree.queues, "peak_mb": tree.peak_mb, "children_mb": tree.children_peak_mb}
+            )
             samples = None
         began = time.perf_counter()
         if samples is not None:
@@ -364,6 +381,9 @@ def main() -> None:
     """Watch or keep, as the first line says."""
     for kind in _IGNORED:
         signal.signal(kind, signal.SIG_IGN)
+    with suppress(OSError, ValueError):  # two files for each thread that is watched
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     orders = _Orders()
     first = orders.first()
     keeper = _Keeper(first["keep"]) if "keep" in first else None

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from powertune.aws_lambda.calibration import Work
-from powertune.sources.meter import children_growth_mb, work_between
+from powertune.sources.meter import Seen, children_growth_mb, work_between
 from powertune.sources.watching import SelfWatch
 from powertune.sources.worker import Clocks
 
@@ -72,20 +72,19 @@ def test_readings_go_forward() -> None:
 # --- in order, from samples ---
 
 
-def samples(
-    *stretches: tuple[float, float], step_ms: float = 1.0, queued: float = 0.0
-) -> list[tuple[float, float, float]]:
-    """Return samples of stretches of (wall ms, cores busy), beginning at START and a little before it."""
-    when, cpu = START.wall_ms - step_ms, START.cpu_ms
-    seen = [(when, cpu, 0.0)]
-    when = START.wall_ms
-    seen.append((when, cpu, 0.0))
+def samples(*stretches: tuple[float, float], queues: tuple[tuple[float, float], ...] = ()) -> Seen:
+    """Return samples at every ms of stretches of (wall ms, cores busy), which begin at START.
+
+    `queues` are (until, ms) from START on.
+    """
+    when, cpu = START.wall_ms, START.cpu_ms
+    seen = [(when - 1, cpu), (when, cpu)]
     for wall_ms, cores in stretches:
-        for _ in range(round(wall_ms / step_ms)):
-            when += step_ms
-            cpu += cores * step_ms
-            seen.append((when, cpu, queued * (when - START.wall_ms)))
-    return seen
+        for _ in range(round(wall_ms)):
+            when += 1
+            cpu += cores
+            seen.append((when, cpu))
+    return Seen(tuple(seen), tuple((START.wall_ms + until, ms) for until, ms in queues))
 
 
 def rounded(work: Work) -> list[tuple[float, float, int]]:
@@ -110,18 +109,21 @@ def test_threads_count_where_they_ran_and_not_elsewhere() -> None:
 
 
 def test_threads_that_share_a_core_of_a_busy_host_are_told_by_how_long_they_queue() -> None:
-    work = work_between(START, after(100, 100, blocked=1), samples((100, 1), queued=1.0))
+    queues = tuple((until, 4.0) for until in range(4, 101, 4))
+    work = work_between(START, after(100, 100, blocked=1), samples((100, 1), queues=queues))
     assert [one.threads for one in work.segments] == [2]
     assert work.wait_ms == 0
 
 
-def test_time_in_the_queue_that_is_told_late_is_no_wait_before_it() -> None:
-    seen = samples((20, 1))
-    when, cpu, _ = seen[-1]
-    seen += [(when + 1, cpu, 0.0), (when + 2, cpu, 0.0), (when + 3, cpu + 1, 2.0)]
-    work = work_between(START, after(23, 21, blocked=1), seen)
-    assert work.wait_ms == pytest.approx(0)
-    assert rounded(work) == [(21, 0, 1)]
+def test_time_in_the_queue_is_no_wait_however_late_it_is_told() -> None:
+    seen = samples((20, 1), (30, 0), (10, 1), (40, 0), queues=((50, 30.0),))
+    work = work_between(START, after(100, 30, blocked=2), seen)
+    assert rounded(work) == [(30, 40, 1)]
+
+
+def test_time_in_the_queue_before_the_call_is_none_of_it() -> None:
+    work = work_between(START, after(40, 20, blocked=2), samples((20, 0), (20, 1), queues=((5, 30.0),)))
+    assert rounded(work) == [(0, 15, 1), (20, 0, 1)]
 
 
 def test_children_too_short_to_be_sampled_ran_while_the_handler_waited() -> None:
@@ -136,9 +138,8 @@ def test_children_that_nobody_waited_for_count_although_the_clocks_leave_them_ou
 
 
 def test_what_ran_before_and_after_the_call_is_cut_off() -> None:
-    seen = [(START.wall_ms - 50, 0.0, 0.0), (START.wall_ms, 50.0, 0.0)]
-    seen += [(START.wall_ms + step, 50.0 + step, 0.0) for step in range(1, 31)]
-    work = work_between(START, after(20, 20, blocked=1), seen)
+    seen = [(START.wall_ms - 50, 0.0), *((START.wall_ms + step, 50.0 + step) for step in range(31))]
+    work = work_between(START, after(20, 20, blocked=1), Seen(tuple(seen)))
     assert work.cpu_ms == pytest.approx(20)
 
 
@@ -162,7 +163,7 @@ def test_the_work_of_this_process_is_seen_in_order_from_outside() -> None:
     while time.thread_time() < end:
         pass
     time.sleep(0.3)
-    work = work_between(before, Clocks.read(), watch.end().samples)
+    work = work_between(before, Clocks.read(), watch.end())
     watch.close()
     assert work.cpu_ms >= 100
     assert work.segments[0].cpu_ms > 0
