@@ -22,9 +22,11 @@ _SHORTEST_PARALLEL_MS = 5.0
 
 _FEWEST_SAMPLES = 4
 _LATE_MS, _MOST_LATE = 4.0, 8
-"""Milliseconds, and steps: how much later than it passed the CPU time of a new child may show up."""
+"""Milliseconds, and steps: how much later than it passed CPU time of a new child, or a queue, may show up."""
 _IDLE_NOISE = (0.1, 0.05)
 """Idle time in ms, and as a share of a step, that may come from reading two clocks at two moments."""
+_ALONE = 0.98
+"""Share of the CPU time that the calling thread has where it did everything itself."""
 _TRUSTED_DIFFERENCE = 0.03
 """Of CPU time between samples and clocks, which comes from the step's length and not from processes missed."""
 
@@ -58,8 +60,13 @@ def work_between(before: Clocks, after: Clocks, seen: Seen = NOTHING_SEEN) -> Wo
     steps = _steps(before.wall_ms, after.wall_ms, seen)
     if len(steps) < _FEWEST_SAMPLES:
         return work
-    segments = _segments(_settled(steps))
-    return _with_timeline(work, segments)
+    work = _with_timeline(work, _segments(_settled(steps)))
+    alone = after.thread_ms - before.thread_ms >= _ALONE * work.cpu_ms
+    if not alone:
+        return work
+    # All by one thread, whose clocks tell exactly what was neither computing nor queueing.
+    wait_ms = (after.wall_ms - before.wall_ms) - work.cpu_ms - (after.queued_ms - before.queued_ms)
+    return _with_wait(work, max(0.0, wait_ms))
 
 
 def _totals(before: Clocks, after: Clocks) -> Work:
@@ -125,16 +132,20 @@ def _steps(began_ms: float, ended_ms: float, seen: Seen) -> list[_Step]:
 
 
 def _settled(steps: list[_Step]) -> list[_Step]:
-    """Put CPU time that showed up late where it belongs: in the idle steps right before."""
+    """Put what was told a little too late, or too early, where it belongs: in the idle steps right before or after."""
     for place, step in enumerate(steps):
-        since_ms = 0.0
-        for earlier in reversed(steps[max(0, place - _MOST_LATE) : place]):
-            if step.excess_ms <= 0 or earlier.idle_ms <= 0 or since_ms > _LATE_MS:
-                break
-            moved_ms = min(step.excess_ms, earlier.idle_ms, step.cpu_ms)
-            step.cpu_ms -= moved_ms
-            earlier.cpu_ms += moved_ms
-            since_ms += earlier.wall_ms
+        for neighbours in (reversed(steps[max(0, place - _MOST_LATE) : place]), steps[place + 1 : place + 2]):
+            since_ms = 0.0
+            for other in neighbours:
+                if step.excess_ms <= 0 or other.idle_ms <= 0 or since_ms > _LATE_MS:
+                    break
+                moved_ms = min(step.excess_ms, other.idle_ms)
+                queued_ms = min(moved_ms, step.queued_ms)
+                step.queued_ms -= queued_ms
+                other.queued_ms += queued_ms
+                step.cpu_ms -= moved_ms - queued_ms
+                other.cpu_ms += moved_ms - queued_ms
+                since_ms += other.wall_ms
     return steps
 
 
@@ -204,6 +215,19 @@ def _with_timeline(work: Work, segments: Sequence[Segment]) -> Work:
     # Threads that were idle for most of the time do not count: weighed by what they did.
     threads = round(math.fsum(one.cpu_ms * one.threads for one in segments) / cpu_ms)
     return Work(cpu_ms, wait_ms, threads, max(1, sum(one.wait_ms > 0 for one in segments)), tuple(segments))
+
+
+def _with_wait(work: Work, wait_ms: float) -> Work:
+    """Return the work with so much waiting in all: the shortest waits are the likeliest to be none."""
+    waits_ms = [one.wait_ms for one in work.segments]
+    surplus_ms = math.fsum(waits_ms) - wait_ms
+    for place in sorted(range(len(waits_ms)), key=waits_ms.__getitem__):
+        taken_ms = max(0.0, min(surplus_ms, waits_ms[place]))
+        waits_ms[place] -= taken_ms
+        surplus_ms -= taken_ms
+    waits_ms[max(range(len(waits_ms)), key=waits_ms.__getitem__)] += max(0.0, -surplus_ms)
+    segments = [replace(one, wait_ms=wait) for one, wait in zip(work.segments, waits_ms, strict=True)]
+    return replace(work, wait_ms=wait_ms, waits=max(1, sum(wait > 0 for wait in waits_ms)), segments=tuple(segments))
 
 
 def children_growth_mb(before: Clocks, after: Clocks) -> float:
