@@ -35,8 +35,9 @@ HANDLERS = (
 )
 SIZES = (256, 1024)
 FAR = 0.35
-"""Further off than this is no noise of the machine. The farthest is work that threads hand to and fro thousands of times:
-each core that runs a moment keeps a part of the quota, which the law, with one account for all cores, does not know."""
+"""Further off than this is no noise of the machine. The farthest is work that threads hand to and fro thousands of
+times: each core that runs a moment keeps a part of the quota, which the law, with one account for all cores, does not
+know."""
 
 
 @pytest.fixture(scope="module")
