@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "us-east-1"
 _FEWEST_TO_PREDICT = 2
+_DOUBTFUL = ("poor-anchor", "stretched-anchor", "wide-calibration")
+"""Warnings under which durations may be off in scale, whatever they rest on."""
 _ARITHMETIC = Context(prec=28, traps=[DivisionByZero, InvalidOperation, Overflow])
 # What says how the function is called in production: the runs that measure it are synchronous, warm or paid in full.
 _OF_PRODUCTION = (
@@ -130,7 +132,7 @@ def tune(
         if facts.invocations_per_month and rates.invocations_per_month is None:  # a recording that tells it only now
             rates = replace(rates, invocations_per_month=Decimal(str(facts.invocations_per_month)))
         invocations = _with_environments(invocations, facts)
-    doubtful = any(warning.code in ("poor-anchor", "stretched-anchor") for warning in facts.warnings)
+    doubtful = any(warning.code in _DOUBTFUL for warning in facts.warnings)
     choice = replace(choice, calibrated=facts.calibrated and not doubtful)
     profiles = _profiles(measured, invocations, facts, rates, trim=options.get("trim", 0.0))
     profiles |= {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from powertune.aws_lambda.cpu import RESUME_MS, RUNTIME_OVERHEAD_MS, mean_wall_time_ms
+from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, mean_wall_time_ms
 
 # How far Lambda may be from this machine before it surprises us, as standard deviations of the fit below. CPU: between
 # one test host and Lambda, a SHA-256 chain ran 1.3 times slower and a large sort 1.6 times faster, so about 0.4 in
@@ -89,13 +89,12 @@ class Work:
     def throttled_here_ms(self, memory_mb: int, cpu_scale: float = 1.0) -> float:
         """Return the mean wall time in ms of this call on this machine, under the quota of a memory size.
 
-        Nothing of Lambda's runtime is in it, and calls begin at any moment. `cpu_scale` is how much more CPU time it
-        takes than was seen: what was seen under the quota has what each stop costs in it.
+        Nothing of Lambda's runtime is in it, nor what going on after a stop costs there, and calls begin at any moment.
+        `cpu_scale` is how much more CPU time it takes than was seen.
         """
         segments = [(one.cpu_ms * cpu_scale, one.wait_ms) for one in self._in_order()]
         threads = [one.threads for one in self._in_order()]
-        resume_ms = RESUME_MS if cpu_scale == 1 else 0.0
-        return mean_wall_time_ms(segments, memory_mb, threads=threads, in_step=0.0, resume_ms=resume_ms)
+        return mean_wall_time_ms(segments, memory_mb, threads=threads, in_step=0.0, resume_ms=0.0)
 
     def _in_order(self) -> Sequence[Segment]:
         """Return computing and waiting in their order, evenly alternating where that was not seen."""

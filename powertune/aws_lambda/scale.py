@@ -1,12 +1,16 @@
 """What durations of a dry run rest on: this machine alone, kernels known on Lambda, or durations from production."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from powertune.aws_lambda.calibration import Calibration, Work, calibrate
 from powertune.aws_lambda.host_speed import HostSpeed
+from powertune.model.run_warning import RunWarning
+
+_WIDE = 1.25
+"""Factor from which on a calibration leaves much open."""
 
 Basis = Literal["this-machine", "calibrated-kernels", "known-durations"]
 
@@ -48,6 +52,16 @@ class Scale:
         share = math.hypot(cpu_error, self.host.spread - 1 if self.host else 0.0)
         slower = replace(fit, cpu_scale=fit.cpu_scale * (1 + share))
         return abs(work.duration_at_ms(memory_mb, slower) / duration_ms - 1)
+
+    def doubts(self) -> Iterator[RunWarning]:
+        """Yield what should make a reader careful."""
+        if self.rests_on == "calibrated-kernels" and self.host and self.host.spread > _WIDE:
+            yield RunWarning(
+                "wide-calibration",
+                "kernels whose durations on Lambda are known differ on this machine: durations may be off by a"
+                f" factor of {self.host.spread:.2g}",
+                "give a duration known from production with --duration-at or --anchor",
+            )
 
     def details(self) -> dict[str, object]:
         """Return what the run file keeps of it."""

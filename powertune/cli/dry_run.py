@@ -146,6 +146,7 @@ def dry_run(
     timeout: Annotated[
         float, typer.Option(min=0.001, max=MAX_TIMEOUT_S, metavar="S", help="The function's timeout, for each call.")
     ] = MAX_TIMEOUT_S,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Makes the order of payloads repeatable.")] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the end of what the handler printed.")] = False,
     *,
     deployed: Deployed,
@@ -174,7 +175,7 @@ def dry_run(
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
     from powertune.sources.deployment import environment_from  # noqa: PLC0415
 
-    events = _events(payload, payloads)
+    events = _events(payload, payloads, seed)
     environment = environment_from(deployed.env_file or [], deployed.env or [])
     # Until the result is out: a thread that the handler left behind may go on printing.
     with OutputTrap(keep=verbose) as trap:
@@ -238,12 +239,12 @@ def _check_combination(
         raise UsageError("--payload and --payloads exclude each other", hint="give one of them")
 
 
-def _events(payload: str | None, payloads: str | None) -> "Events":
+def _events(payload: str | None, payloads: str | None, seed: int | None) -> "Events":
     from powertune.sources.events import OneEvent, read_events  # noqa: PLC0415 - as above
     from powertune.sources.payloads import read_payload  # noqa: PLC0415
 
     if payloads is not None:
-        return read_events(payloads)
+        return read_events(payloads, seed)
     return OneEvent("{}" if payload is None else read_payload(payload))
 
 

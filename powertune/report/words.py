@@ -221,8 +221,11 @@ def under_quota(size: SizeProfile) -> str:
     return f"{taken} ({(found.p50_ms / expected - 1) * 100:+.1f} %)" if expected else taken
 
 
-def quota_notes(run: TuningRun) -> list[str]:
-    """Return what the figures of the sizes that were run under their quota mean, and why some have none."""
+def quota_notes(run: TuningRun, *, in_full: bool = False) -> list[str]:
+    """Return what the figures of the sizes that were run under their quota mean, and why some have none.
+
+    `in_full` names the figures, too, for where there is no room for a column of them.
+    """
     found = {size.memory_mb: size.throttled for size in run.sizes if size.throttled}
     if not found:
         return []
@@ -231,7 +234,8 @@ def quota_notes(run: TuningRun) -> list[str]:
         f"Under quota: median of calls run here with Lambda's quota and memory limit ({way}), at this machine's speed;"
         " in brackets how far that is from what the CPU law says of them."
     )
-    notes = [meaning]
+    listed = [f"{size.memory_mb} MB {under_quota(size)}" for size in run.sizes if size.throttled]
+    notes = [meaning, *([f"Under quota: {', '.join(listed)}."] if in_full else [])]
     for memory_mb, one in found.items():
         if one.status != "ok":
             reason = text.printable(one.reason or "no reason given", limit=200)

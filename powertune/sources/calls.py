@@ -158,6 +158,7 @@ class Calls:
                     "close other programs, or average over more calls with --samples",
                 )
         yield from self._doubts_of_anchor()
+        yield from self._scale.doubts()
         threads = self.typical_work().threads
         if threads > 1:
             yield RunWarning(

@@ -96,7 +96,7 @@ class InProcessHandler:
         children_mb = children_growth_mb(before, after) if seen.children_mb is None else seen.children_mb
         problem = describe(outcome.failure) if outcome.failure else None
         return Call(
-            work_between(before, after, seen.samples),
+            work_between(before, after, seen),
             after.wall_ms - before.wall_ms,
             max(0.0, peak_memory_mb() - self._resident_mb) + children_mb,
             cast("Status", outcome.status),

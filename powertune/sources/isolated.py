@@ -21,8 +21,8 @@ from powertune.aws_lambda.calibration import Work
 from powertune.errors import FunctionFailedError, UsageError
 from powertune.model.invocation import Status
 from powertune.sources.handler import Call, describe, load_problem, no_answer, split_handler
-from powertune.sources.meter import work_between
-from powertune.sources.watching import Seen, Watcher, WatcherError, seen_by
+from powertune.sources.meter import Seen, work_between
+from powertune.sources.watching import Watcher, WatcherError, seen_by
 from powertune.sources.worker import LINE_LOST, Clocks, Failure, LoadError
 
 IMPORT_TIMEOUT_S = 60.0
@@ -224,7 +224,7 @@ class IsolatedHandler:
         peak_mb = max(answer["peak_mb"], seen.peak_mb or 0.0)
         status: Status = answer["status"]
         return Call(
-            work_between(before, after, seen.samples),
+            work_between(before, after, seen),
             after.wall_ms - before.wall_ms,
             max(0.0, peak_mb - self._init_memory_mb),
             status,

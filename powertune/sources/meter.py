@@ -1,18 +1,17 @@
 """What one call took: clocks around it, and samples taken from outside while it ran, parted into computing and waiting.
 
-Samples are (time, CPU time, time queued for a core) in ms, added up over the handler's processes. They give the order
-of computing and waiting, and how many threads wanted to run at once; the clocks around the call give the totals.
+The samples give the order of computing and waiting, and how many threads wanted to run at once; the clocks around the
+call give the totals.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from powertune.aws_lambda.calibration import Segment, Work
 from powertune.sources.worker import Clocks, resident_memory_mb
-
-Sample = tuple[float, float, float]
 
 # CPU over wall time that one thread cannot reach, so that a second must have been running.
 _SECOND_THREAD_SHARE = 0.2
@@ -22,15 +21,34 @@ _SHORTEST_PARALLEL_MS = 5.0
 """CPU time below which clocks are too coarse to tell threads apart."""
 
 _FEWEST_SAMPLES = 4
-_LATE_MS, _MOST_LATE = 8.0, 16
-"""Milliseconds, and steps: how much later than it passed, time queued and the CPU time of a new child may show up."""
+_LATE_MS, _MOST_LATE = 4.0, 8
+"""Milliseconds, and steps: how much later than it passed CPU time of a new child, or a queue, may show up."""
 _IDLE_NOISE = (0.1, 0.05)
 """Idle time in ms, and as a share of a step, that may come from reading two clocks at two moments."""
+_ALONE = 0.98
+"""Share of the CPU time that the calling thread has where it did everything itself."""
 _TRUSTED_DIFFERENCE = 0.03
 """Of CPU time between samples and clocks, which comes from the step's length and not from processes missed."""
 
 
-def work_between(before: Clocks, after: Clocks, samples: Sequence[Sample] = ()) -> Work:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a handler's processes from outside during a call."""
+
+    samples: tuple[tuple[float, float], ...] = ()
+    """Time, and CPU time of all processes, in ms."""
+    queues: tuple[tuple[float, float], ...] = ()
+    """Until when, and for how long, a thread was ready to run and had no core, in ms."""
+    peak_mb: float | None = None
+    """Highest memory of all processes together; None where that cannot be told."""
+    children_mb: float | None = None
+    """Highest memory of all but the handler's own process."""
+
+
+NOTHING_SEEN = Seen()
+
+
+def work_between(before: Clocks, after: Clocks, seen: Seen = NOTHING_SEEN) -> Work:
     """Part the wall time between two readings into computing and waiting.
 
     Waiting is wall time without CPU time, less the time this host let the thread queue for a core. A thread that never
@@ -39,11 +57,16 @@ def work_between(before: Clocks, after: Clocks, samples: Sequence[Sample] = ()) 
     work = _totals(before, after)
     if before.blocked is not None and after.blocked == before.blocked:
         return work
-    steps = _steps(before.wall_ms, after.wall_ms, samples)
+    steps = _steps(before.wall_ms, after.wall_ms, seen)
     if len(steps) < _FEWEST_SAMPLES:
         return work
-    segments = _segments(_settled(steps))
-    return _with_timeline(work, segments)
+    work = _with_timeline(work, _segments(_settled(steps)))
+    alone = after.thread_ms - before.thread_ms >= _ALONE * work.cpu_ms
+    if not alone:
+        return work
+    # All by one thread, whose clocks tell exactly what was neither computing nor queueing.
+    wait_ms = (after.wall_ms - before.wall_ms) - work.cpu_ms - (after.queued_ms - before.queued_ms)
+    return _with_wait(work, max(0.0, wait_ms))
 
 
 def _totals(before: Clocks, after: Clocks) -> Work:
@@ -88,31 +111,41 @@ class _Step:
         return idle_ms if idle_ms > max(least_ms, least_share * self.wall_ms) else 0.0
 
 
-def _steps(began_ms: float, ended_ms: float, samples: Sequence[Sample]) -> list[_Step]:
+def _steps(began_ms: float, ended_ms: float, seen: Seen) -> list[_Step]:
     """Return the steps between samples, cut to the call."""
-    steps = []
-    for (start, cpu, queued), (end, later_cpu, later_queued) in pairwise(samples):
+    steps, starts = [], []
+    for (start, cpu), (end, later_cpu) in pairwise(seen.samples):
         wall_ms = min(end, ended_ms) - max(start, began_ms)
         if wall_ms > 0 and end > start:
-            share = wall_ms / (end - start)
-            steps.append(_Step(wall_ms, (later_cpu - cpu) * share, (later_queued - queued) * share))
+            starts.append(max(start, began_ms))
+            steps.append(_Step(wall_ms, (later_cpu - cpu) * wall_ms / (end - start), 0.0))
+    for until_ms, queued_ms in seen.queues:
+        place = bisect_right(starts, until_ms) - 1
+        since_ms = until_ms - queued_ms
+        while place >= 0:
+            start = starts[place]
+            steps[place].queued_ms += max(0.0, min(until_ms, start + steps[place].wall_ms) - max(since_ms, start))
+            if start <= since_ms:
+                break
+            place -= 1
     return steps
 
 
 def _settled(steps: list[_Step]) -> list[_Step]:
-    """Put what showed up late where it belongs: in the idle steps right before."""
+    """Put what was told a little too late, or too early, where it belongs: in the idle steps right before or after."""
     for place, step in enumerate(steps):
-        since_ms = 0.0
-        for earlier in reversed(steps[max(0, place - _MOST_LATE) : place]):
-            if step.excess_ms <= 0 or earlier.idle_ms <= 0 or since_ms > _LATE_MS:
-                break
-            moved_ms = min(step.excess_ms, earlier.idle_ms)
-            queued_ms = min(moved_ms, step.queued_ms)
-            step.queued_ms -= queued_ms
-            earlier.queued_ms += queued_ms
-            step.cpu_ms -= moved_ms - queued_ms
-            earlier.cpu_ms += moved_ms - queued_ms
-            since_ms += earlier.wall_ms
+        for neighbours in (reversed(steps[max(0, place - _MOST_LATE) : place]), steps[place + 1 : place + 2]):
+            since_ms = 0.0
+            for other in neighbours:
+                if step.excess_ms <= 0 or other.idle_ms <= 0 or since_ms > _LATE_MS:
+                    break
+                moved_ms = min(step.excess_ms, other.idle_ms)
+                queued_ms = min(moved_ms, step.queued_ms)
+                step.queued_ms -= queued_ms
+                other.queued_ms += queued_ms
+                step.cpu_ms -= moved_ms - queued_ms
+                other.cpu_ms += moved_ms - queued_ms
+                since_ms += other.wall_ms
     return steps
 
 
@@ -182,6 +215,19 @@ def _with_timeline(work: Work, segments: Sequence[Segment]) -> Work:
     # Threads that were idle for most of the time do not count: weighed by what they did.
     threads = round(math.fsum(one.cpu_ms * one.threads for one in segments) / cpu_ms)
     return Work(cpu_ms, wait_ms, threads, max(1, sum(one.wait_ms > 0 for one in segments)), tuple(segments))
+
+
+def _with_wait(work: Work, wait_ms: float) -> Work:
+    """Return the work with so much waiting in all: the shortest waits are the likeliest to be none."""
+    waits_ms = [one.wait_ms for one in work.segments]
+    surplus_ms = math.fsum(waits_ms) - wait_ms
+    for place in sorted(range(len(waits_ms)), key=waits_ms.__getitem__):
+        taken_ms = max(0.0, min(surplus_ms, waits_ms[place]))
+        waits_ms[place] -= taken_ms
+        surplus_ms -= taken_ms
+    waits_ms[max(range(len(waits_ms)), key=waits_ms.__getitem__)] += max(0.0, -surplus_ms)
+    segments = [replace(one, wait_ms=wait) for one, wait in zip(work.segments, waits_ms, strict=True)]
+    return replace(work, wait_ms=wait_ms, waits=max(1, sum(wait > 0 for wait in waits_ms)), segments=tuple(segments))
 
 
 def children_growth_mb(before: Clocks, after: Clocks) -> float:

@@ -30,6 +30,7 @@ _MEMORY_EVERY_S = 0.01
 _IDLE_STEP_S = 0.02
 _END_WITHIN_S = 5.0
 _MOST_SAMPLES = 200_000
+_SHORTEST_QUEUE_NS = 20_000
 _FILES_ON_LAMBDA = 1024
 """Descriptors that a process may have open (AWS Lambda quotas page, 2026-11-23)."""
 _PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 36, 1
@@ -63,6 +64,7 @@ class _Process:
         self.pid = pid
         self.cpu_ns = 0
         self.queued_ns: dict[int, int] = {}
+        self.queues: list[tuple[float, float]] = []
         self.threads = 1
         self.gone = False
         self._clock = (~pid << 3) | 2  # what clock_getcpuclockid returns
@@ -99,7 +101,11 @@ class _Process:
             return
         for thread, files in list(self._files.items()):
             try:
-                self.queued_ns[thread] = int(os.pread(files[0], 64, 0).split()[1])
+                queued_ns = int(os.pread(files[0], 64, 0).split()[1])
+                longer_ns = queued_ns - self.queued_ns.get(thread, 0)
+                self.queued_ns[thread] = queued_ns
+                if longer_ns >= _SHORTEST_QUEUE_NS:  # it is told when it is over
+                    self.queues.append((time.perf_counter() * 1000, longer_ns / 1e6))
             except (OSError, IndexError, ValueError):
                 del self._files[thread]
                 for fd in files:
@@ -130,26 +136,28 @@ class Tree:
     def __init__(self, root: int) -> None:
         self._root = root
         self._processes: dict[int, _Process] = {root: _Process(root)}
-        self._past_cpu_ns = self._past_queued_ns = 0
+        self._past_cpu_ns = 0
+        self.queues: list[tuple[float, float]] = []
         self.peak_mb = self.children_peak_mb = 0.0
 
     def start_anew(self) -> None:
-        """Forget the peaks."""
+        """Forget what was seen."""
+        self.queues = []
         self.peak_mb = self.children_peak_mb = 0.0
 
-    def sample(self) -> tuple[float, float, float]:
-        """Return the time now, CPU time, and time queued for a core, in ms, added up over the tree."""
+    def sample(self) -> tuple[float, float]:
+        """Return the time now and the CPU time of the tree, in ms; keep when its threads have queued for a core."""
         self.find()
         when_ms = self._read()
-        cpu_ns, queued_ns = self._past_cpu_ns, self._past_queued_ns
+        cpu_ns = self._past_cpu_ns
         for process in list(self._processes.values()):
             cpu_ns += process.cpu_ns
-            queued_ns += sum(process.queued_ns.values())
+            self.queues += process.queues
+            process.queues.clear()
             if process.gone:
                 self._past_cpu_ns += process.cpu_ns
-                self._past_queued_ns += sum(process.queued_ns.values())
                 del self._processes[process.pid]
-        return when_ms, cpu_ns / 1e6, queued_ns / 1e6
+        return when_ms, cpu_ns / 1e6
 
     def _read(self) -> float:
         """Read all clocks and return when, in ms: once more if it took so long that they are of different moments."""
@@ -331,19 +339,21 @@ def _detach() -> None:
 
 def serve(orders: _Orders, tree: Tree, keeper: _Keeper | None) -> None:
     """Follow orders until there are no more."""
-    samples: list[tuple[float, float, float]] | None = None
+    samples: list[tuple[float, float]] | None = None
     step_s = pause_s = _STEP_S
     weigh_at, told = 0.0, False
     while not orders.over:
         order = orders.next(pause_s if samples is not None else _IDLE_STEP_S if keeper else None)
         if order == "begin":
-            tree.start_anew()
             samples, step_s, weigh_at = [tree.sample()], _STEP_S, 0.0
+            tree.start_anew()
             _say("ready")
         elif order == "end":
             seen = [*(samples or []), tree.sample()]
             tree.weigh()
-            _say({"samples": seen, "peak_mb": tree.peak_mb, "children_mb": tree.children_peak_mb})
+            _say(
+                {"samples": seen, "queues": tree.queues, "peak_mb": tree.peak_mb, "children_mb": tree.children_peak_mb}
+            )
             samples = None
         began = time.perf_counter()
         if samples is not None:

@@ -8,24 +8,12 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from powertune.sources.meter import Sample
+from powertune.sources.meter import Seen
 
 _ANSWER_WITHIN_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was seen of a handler's processes from outside during a call."""
-
-    samples: tuple[Sample, ...] = ()
-    peak_mb: float | None = None
-    """Highest memory of all of them together; None where that cannot be told."""
-    children_mb: float | None = None
-    """Highest memory of all but the handler's own process."""
 
 
 class Watch(Protocol):
@@ -100,7 +88,10 @@ class Watcher:
 def seen_by(answer: Any) -> Seen:
     """Return what an answer to `end` says."""
     return Seen(
-        tuple((when, cpu, queued) for when, cpu, queued in answer["samples"]), answer["peak_mb"], answer["children_mb"]
+        tuple((when, cpu) for when, cpu in answer["samples"]),
+        tuple((when, ms) for when, ms in answer["queues"]),
+        answer["peak_mb"],
+        answer["children_mb"],
     )
 
 

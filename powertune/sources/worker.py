@@ -38,7 +38,8 @@ if TYPE_CHECKING:  # importing typing would take as long as the rest
     from typing import Any, NoReturn
 
 # Taken now: the handler may put anything in their place.
-_wall, _process_cpu, _monotonic, _gmtime = time.perf_counter, time.process_time, time.monotonic, time.gmtime
+_wall, _process_cpu, _thread_cpu = time.perf_counter, time.process_time, time.thread_time
+_monotonic, _gmtime = time.monotonic, time.gmtime
 _read, _write, _exit, _getpid = os.read, os.write, os._exit, os.getpid
 _dumps, _loads, _open = json.dumps, json.loads, open
 
@@ -58,10 +59,16 @@ _OUT_OF_THE_WAY_FD = 900  # below 1,024, the most that Lambda allows and many ma
 class Clocks:
     """Readings at one moment, in ms; memory in MB. On Linux, `wall_ms` of all processes count from the same moment."""
 
-    FIELDS = ("wall_ms", "cpu_ms", "queued_ms", "blocked", "largest_child_mb")
+    FIELDS = ("wall_ms", "cpu_ms", "queued_ms", "blocked", "largest_child_mb", "thread_ms")
 
     def __init__(
-        self, wall_ms: float, cpu_ms: float, queued_ms: float, blocked: int | None, largest_child_mb: float
+        self,
+        wall_ms: float,
+        cpu_ms: float,
+        queued_ms: float,
+        blocked: int | None,
+        largest_child_mb: float,
+        thread_ms: float,
     ) -> None:
         self.wall_ms = wall_ms
         # CPU time of all threads of this process and of the children it has waited for.
@@ -71,6 +78,8 @@ class Clocks:
         # How often this thread has given up its core by itself, on Linux; else None.
         self.blocked = blocked
         self.largest_child_mb = largest_child_mb
+        # CPU time of this thread alone.
+        self.thread_ms = thread_ms
 
     @classmethod
     def read(cls) -> Clocks:
@@ -83,6 +92,7 @@ class Clocks:
             _queued_ms(),
             blocked,
             children.ru_maxrss / _RUSAGE_PER_MB,
+            _thread_cpu() * 1000,
         )
 
     def as_list(self) -> list[float | None]:
