@@ -1,6 +1,7 @@
 """A dry run as a source: one set of calls in this process, scaled to every memory size by the CPU law."""
 
 import hashlib
+import math
 import os
 import statistics
 import sys
@@ -11,10 +12,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.pricing import FREE_STORAGE_MB
 from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
+from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
 from powertune.sources.calls import Calls
@@ -142,7 +145,11 @@ class LocalSource:
             default_samples=self._calls.default_samples(self._events.fewest),
             function=FunctionFacts(name=self.handler_name, runtime=f"python{'.'.join(python.split('.')[:2])}"),
             details=details,
-            warnings=(*self._calls.warnings(self.sizes), *doubts_of(self._throttled)),
+            warnings=(
+                *self._calls.warnings(self.sizes),
+                *self._doubts_of_storage(),
+                *doubts_of(self._throttled),
+            ),
             payload_weights=weights,
             throttled=self._throttled,
             common_error={size: self._calls.common_error(size) for size in self.sizes},
@@ -198,7 +205,8 @@ class LocalSource:
                 "log_stream_name": self._log_stream,
             },
             memory_mb=memory_limit_mb(max(self.sizes)),
-            file_mb=deployment.storage_mb,
+            file_mb=deployment.storage_mb or FREE_STORAGE_MB,
+            tmp_mb=deployment.storage_mb if isolated else None,
         )
 
     def _open(self) -> InProcessHandler | IsolatedHandler:
@@ -267,6 +275,19 @@ class LocalSource:
     def _memory_needed_mb(self) -> float:
         bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
         return bare_mb + max(call.memory_growth_mb for call in self._calls.all)
+
+    def _doubts_of_storage(self) -> Iterator[RunWarning]:
+        wanted_mb = self._deployment.storage_mb
+        if self._deployment.is_isolated and wanted_mb and not _is_about(self._inits[0].tmp_mb, wanted_mb):
+            yield RunWarning(
+                "tmp-not-held",
+                f"the size of /tmp is not held: only that of each file is, to {wanted_mb} MB",
+                "it takes the rights to mount on Linux, and code and interpreter outside /tmp",
+            )
+
+
+def _is_about(size_mb: float | None, wanted_mb: int) -> bool:
+    return size_mb is not None and math.isclose(size_mb, wanted_mb, rel_tol=0.05)
 
 
 def _name_of(handler: Callable[..., Any]) -> str:

@@ -61,9 +61,9 @@ def work_of(before: Usage, after: Usage, wall_ms: float) -> Work:
     cpu_ms = max(0.0, cpu_between_ms(before, after))
     lived = {number: _between(before.threads.get(number), thread) for number, thread in after.threads.items()}
     busiest = max(lived.values(), key=lambda thread: thread.cpu_ms, default=None)
-    queued_ms, stops = (busiest.queued_ms, busiest.stops) if busiest else (0.0, None)
-    start = Clocks(0.0, 0.0, 0.0, None if stops is None else 0, 0.0)
-    return work_between(start, Clocks(wall_ms, cpu_ms, queued_ms, stops, 0.0))
+    queued_ms, stops, thread_ms = (busiest.queued_ms, busiest.stops, busiest.cpu_ms) if busiest else (0.0, None, 0.0)
+    start = Clocks(0.0, 0.0, 0.0, None if stops is None else 0, 0.0, 0.0)
+    return work_between(start, Clocks(wall_ms, cpu_ms, queued_ms, stops, 0.0, thread_ms))
 
 
 def cpu_between_ms(before: Usage, after: Usage) -> float:
