@@ -251,7 +251,7 @@ def dry_run(
             python=None if python is None else str(python),
             environment=dict(env or {}),
             layers=checked_layers([str(layer) for layer in layers]),
-            storage_mb=options.get("ephemeral_storage_mb") or FREE_STORAGE_MB,
+            storage_mb=options.get("ephemeral_storage_mb"),
         ),
         progress=progress,
         output=output,

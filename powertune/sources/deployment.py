@@ -29,8 +29,8 @@ class Deployment:
     """Its environment variables, besides those that Lambda sets."""
     layers: Sequence[str] = ()
     """Folders that are laid over each other as /opt, in their order."""
-    storage_mb: int = 512
-    """Size of /tmp."""
+    storage_mb: int | None = None
+    """Size of /tmp, where that was said: then it is held, if it can be."""
 
     @property
     def is_isolated(self) -> bool:

@@ -59,6 +59,8 @@ class Launch:
     """What it is stopped beyond, as Lambda would."""
     file_mb: int | None = None
     """Largest file that it may write."""
+    tmp_mb: int | None = None
+    """Size of a /tmp of its own, which takes a Linux that allows it, and code that does not lie in /tmp itself."""
     prefix: Sequence[str] = ()
     """A command to start it with, such as one that sets limits and then becomes its arguments."""
     silent: bool = False
@@ -77,6 +79,8 @@ class Init:
     memory_mb: float
     """Peak memory of the process after it, the bare interpreter included."""
     python: str
+    tmp_mb: float | None = None
+    """Size of the file system that /tmp is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ class IsolatedHandler:
                 "memory_mb": launch.memory_mb,
                 "processes": _MOST_PROCESSES,
                 "silent": launch.silent,
+                "tmp_mb": None if self._lies_in_tmp(python, worker) else launch.tmp_mb,
             }
             self._line = here
             self._watcher = Watcher({"keep": keep}, pass_fds=[there.fileno()])
@@ -175,7 +180,12 @@ class IsolatedHandler:
             error = LoadError(problem["kind"], problem["name"], problem["known"])
             raise load_problem(module, function, error, failure, missing=problem["missing"])
         self._init_memory_mb = answer["memory_mb"]
-        return Init(answer["init_ms"], answer["memory_mb"], text.printable(greeting["python"], limit=20))
+        return Init(
+            answer["init_ms"],
+            answer["memory_mb"],
+            text.printable(greeting["python"], limit=20),
+            greeting.get("tmp_mb"),
+        )
 
     def call(self, payload: str, *, timeout_s: float) -> Call:
         """Call the handler with a JSON text and return what it took.
@@ -217,6 +227,12 @@ class IsolatedHandler:
             with suppress(OSError):  # its keeper has done so, unless somebody has killed that
                 os.killpg(self._pid, signal.SIGKILL)
             self._pid = None
+
+    def _lies_in_tmp(self, *needed: str) -> bool:
+        launch = self._launch
+        paths = [launch.folder, *needed, *launch.layers, *(launch.path or ())]
+        paths += launch.environment.get("PYTHONPATH", "").split(os.pathsep)
+        return any(Path(path).resolve().is_relative_to("/tmp") for path in paths if path)  # noqa: S108 - that is its name
 
     def _answered(self, answer: Mapping[str, Any], seen: Seen) -> Call:
         before, after = Clocks(*answer["before"]), Clocks(*answer["after"])

@@ -15,6 +15,7 @@ from powertune import text
 from powertune.aws_lambda.calibration import Calibration, Work
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.pricing import FREE_STORAGE_MB
 from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
 from powertune.model.function_facts import FunctionFacts
@@ -228,7 +229,8 @@ class LocalSource:
                 "log_stream_name": self._log_stream,
             },
             memory_mb=memory_limit_mb(max(self.sizes)),
-            file_mb=deployment.storage_mb,
+            file_mb=deployment.storage_mb or FREE_STORAGE_MB,
+            tmp_mb=deployment.storage_mb if isolated else None,
         )
 
     def _open(self) -> InProcessHandler | IsolatedHandler:
@@ -384,6 +386,13 @@ class LocalSource:
                 f"{text.count(len(failed), 'call')} of {len(self._calls)} failed: {failed[0].error}",
                 "the figures rest on the others; -v shows what the handler printed",
             )
+        wanted_mb = self._deployment.storage_mb
+        if self._deployment.is_isolated and wanted_mb and not _is_about(self._inits[0].tmp_mb, wanted_mb):
+            yield RunWarning(
+                "tmp-not-held",
+                f"the size of /tmp is not held: only that of each file is, to {wanted_mb} MB",
+                "it takes the rights to mount on Linux, and code and interpreter outside /tmp",
+            )
         if self._warm_ups:
             yield RunWarning(
                 "warming-up",
@@ -427,6 +436,10 @@ class LocalSource:
                 f" threads share the work evenly, on up to {visible_vcpus(largest_mb)} vCPUs",
                 "measure the chosen size on AWS before relying on it",
             )
+
+
+def _is_about(size_mb: float | None, wanted_mb: int) -> bool:
+    return size_mb is not None and math.isclose(size_mb, wanted_mb, rel_tol=0.05)
 
 
 def _name_of(handler: Callable[..., Any]) -> str:

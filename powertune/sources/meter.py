@@ -62,7 +62,7 @@ def work_between(before: Clocks, after: Clocks, seen: Seen = NOTHING_SEEN) -> Wo
         return work
     work = _with_timeline(work, _segments(_settled(steps)))
     alone = after.thread_ms - before.thread_ms >= _ALONE * work.cpu_ms
-    if not alone:
+    if not work.segments or not alone:
         return work
     # All by one thread, whose clocks tell exactly what was neither computing nor queueing.
     wait_ms = (after.wall_ms - before.wall_ms) - work.cpu_ms - (after.queued_ms - before.queued_ms)

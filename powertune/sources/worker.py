@@ -4,7 +4,7 @@ One file of the standard library alone, for Python 3.9 and newer: `dry-run --iso
 `--python` in the function's own, where powertune is not installed. In-process calls import the same code from here.
 
 Protocol: the number of a stream socket is the only argument. Messages are JSON in UTF-8 behind their length as four
-bytes, big-endian. The worker greets with `{"python", "pid", "resident_mb"}`, then answers each message with one:
+bytes, big-endian. The worker greets with `{"python", "pid", "tmp_mb"}`, then answers each message with one:
 
     {"init": {"module", "function", "folder", "layers", "path": null | [...], "context"}}
         -> {"init_ms", "memory_mb", "problem": null | {"kind", "name", "known", "failure", "missing"}}
@@ -372,6 +372,15 @@ class _Line:
         return data
 
 
+def _tmp_mb() -> float | None:
+    """Return the size of the file system that /tmp is on, in MB."""
+    try:
+        found = os.statvfs("/tmp")  # noqa: S108 - that is its name
+    except OSError:
+        return None
+    return found.f_blocks * found.f_frsize / 1024**2
+
+
 def _initialise(order: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Import the handler and return it, or None, with the answer."""
     if order["path"] is None:
@@ -420,7 +429,7 @@ def main() -> NoReturn:
     for stream in streams:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     requests = set_up_logging()
-    line.send({"python": sys.version.split()[0], "pid": pid, "resident_mb": resident_memory_mb()})
+    line.send({"python": sys.version.split()[0], "pid": pid, "tmp_mb": _tmp_mb()})
     handler: Any = None
     context: dict[str, str] = {}
     while True:

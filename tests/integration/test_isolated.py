@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -15,6 +16,7 @@ import powertune
 from powertune.errors import BadInputError, UsageError
 
 ENOUGH_S = 60
+PACKAGE = Path(powertune.__file__)
 HANDLER = """
 import json, logging, os, sys, time
 
@@ -195,6 +197,81 @@ def test_calls_that_still_warm_up_are_seen_and_left_out(dry_run: Run) -> None:
     assert run["source"]["cpu_ms"] == pytest.approx(20, rel=0.15)
     assert run["source"]["first_call_extra_ms"] > 20
     assert "warming-up" in {warning["code"] for warning in run["warnings"]}
+
+
+def test_verbose_shows_what_an_isolated_handler_printed_and_standard_output_does_not(folder: Path) -> None:
+    with (folder / "orders.py").open("a", encoding="utf-8") as stream:
+        stream.write(
+            "\ndef prints(e, c):\n    print('printed', flush=False)\n    os.write(1, b'written\\n')\n"
+            "    logging.getLogger().error('logged')\n"
+        )
+    command = [
+        sys.executable,
+        "-m",
+        "powertune",
+        "dry-run",
+        "orders:prints",
+        "--isolate",
+        "-n",
+        "1",
+        "-v",
+        "-f",
+        "json",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=ENOUGH_S, check=False)
+    assert json.loads(done.stdout)["sizes"]
+    shown = [line for line in done.stderr.splitlines() if line.startswith("  | ")]
+    assert [line.count("printed") for line in shown] == [1, 0, 0] * 2
+    assert "[ERROR]" in shown[2]
+    assert "logged" in shown[2]
+
+
+def test_memory_is_much_the_same_in_either_process(dry_run: Run, folder: Path) -> None:
+    with (folder / "orders.py").open("a", encoding="utf-8") as stream:
+        stream.write("\ndef takes_memory(e, c):\n    return len(b'x' * 100_000_000)\n")
+    used_mb = [
+        dry_run("takes_memory", "-m", "1024", *options)["sizes"][0]["max_memory_used_mb"]
+        for options in ([], ["--isolate"])
+    ]
+    assert used_mb == pytest.approx([135, 135], abs=12)
+
+
+def can_mount() -> bool:
+    """Tell whether this process may give a child a /tmp of its own."""
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)  # noqa: S607 - any will do
+    return done.returncode == 0
+
+
+def test_tmp_is_held_to_its_size_or_it_is_said_that_it_is_not(folder: Path, dry_run: Run) -> None:
+    with (folder / "orders.py").open("a", encoding="utf-8") as stream:
+        stream.write(
+            "\ndef fills(e, c):\n    for n in range(4):\n"
+            "        with open(f'/tmp/powertune-{os.getpid()}-{n}', 'wb') as s:\n"
+            "            s.write(b'x' * 200_000_000)\n"
+        )
+    run = dry_run("computes", "--isolate", "--ephemeral-storage", "600", "-m", "512")
+    codes = {warning["code"] for warning in run["warnings"]}
+    needed = [folder, Path(sys.executable), PACKAGE, *map(Path, os.environ.get("PYTHONPATH", "/").split(os.pathsep))]
+    lies_in_tmp = any(path.resolve().is_relative_to("/tmp") for path in needed)  # noqa: S108 - that is its name
+    held = shutil.which("unshare") is not None and can_mount() and not lies_in_tmp
+    assert ("tmp-not-held" not in codes) == held
+    if held:
+        command = [
+            sys.executable,
+            "-m",
+            "powertune",
+            "dry-run",
+            "orders:fills",
+            "--isolate",
+            "-m",
+            "1024",
+            "-f",
+            "json",
+        ]
+        done = subprocess.run([*command, "--ephemeral-storage", "600"], cwd=folder, capture_output=True, check=False)
+        assert done.returncode == 5
+        assert "No space left on device" in json.loads(done.stdout)["sizes"][0]["reason"]
+        assert not list(Path("/tmp").glob("powertune-*"))  # noqa: S108 - that is its name
 
 
 def test_the_api_takes_what_the_command_does(folder: Path, layers: tuple[Path, Path], tmp_path: Path) -> None:

@@ -164,6 +164,12 @@ def test_a_few_samples_tell_no_order() -> None:
     assert not work_between(START, after(2, 1, blocked=1), samples((2, 0.5))).segments
 
 
+def test_where_the_processes_cannot_be_seen_the_clocks_are_all_there_is() -> None:
+    blind = Seen(tuple((when, 0.0) for when, _ in samples((100, 1)).samples))
+    work = work_between(START, after(100, 50, blocked=1, thread_ms=50), blind)
+    assert (work.cpu_ms, work.wait_ms, work.segments) == (50, 50, ())
+
+
 def test_long_calls_have_no_more_segments_than_can_be_simulated_quickly() -> None:
     work = work_between(START, after(20_000, 10_000, blocked=5000), samples(*[(1, 1), (1, 0)] * 10_000))
     assert len(work.segments) <= 500
