@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from powertune import text
 from powertune.aws_lambda.calibration import Calibration, Work
 from powertune.aws_lambda.cpu import MB_PER_VCPU, visible_vcpus
-from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S, RUNTIME_SHARE_MB
 from powertune.aws_lambda.pricing import FREE_STORAGE_MB
 from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
@@ -37,10 +37,8 @@ from powertune.sources.warm_up import calls_to_warm_up
 if TYPE_CHECKING:
     from powertune.model.size_profile import Throttled
 
-# Lambda's own runtime keeps more in memory than a bare interpreter: functions that do nothing log 36 to 40 MB used
-# (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB.
-_RUNTIME_SHARE_MB = 25.0
 _BARE_RUNTIME_MB = 37.0
+"""With a bare interpreter in it, where that could not be measured."""
 
 _FEWEST_CALLS, _MOST_CALLS = 3, 30
 _CALLING_BUDGET_MS = 3000.0
@@ -346,7 +344,7 @@ class LocalSource:
         return self._scale.common_error(typical, memory_mb, self._calibration, self._cpu_error())
 
     def _memory_needed_mb(self) -> float:
-        bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
+        bare_mb = max((init.memory_mb + RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
         return bare_mb + max(call.memory_growth_mb for call in self._calls)
 
     def _at_size(self, memory_mb: int, count: int) -> Iterator[Invocation]:
