@@ -16,9 +16,10 @@ _WAIT_SD = (0.5, 0.05)
 """Of the waiting seen here, and of the known duration: a mocked service waits for nothing, the real one does."""
 
 _WIDEST_CPU_SCALE = 32.0
-_GRIDS = (65, 17, 17, 17)
+_GRIDS = (25, 9, 9, 9, 9)
 """Points of the grid over the CPU scale, and of each finer one around the best point so far."""
-_MOST_WORKS = 5
+_MOST_WORKS, _MOST_SEGMENTS = 5, 60
+"""Of works that stand for the rest, and of their segments together: what a second is enough to fit."""
 _CORRECTIONS = 16
 _SEVERAL = 3
 """Known durations from which on what the fit leaves between them is taken to hold for the sizes around, too."""
@@ -166,10 +167,11 @@ def _corrected(works: Sequence[Work], known_ms: Mapping[int, float], fit: Calibr
 
 def representatives(works: Sequence[Work]) -> Sequence[Work]:
     """Return works at even steps through those ordered by CPU time, so that a few stand for all."""
-    if len(works) <= _MOST_WORKS:
+    count = max(1, min(_MOST_WORKS, _MOST_SEGMENTS // max(1, *(len(work.segments) for work in works))))
+    if len(works) <= count:
         return works
     ordered = sorted(works, key=lambda work: (work.cpu_ms, work.wait_ms))
-    return [ordered[(2 * index + 1) * len(works) // (2 * _MOST_WORKS)] for index in range(_MOST_WORKS)]
+    return [ordered[(2 * index + 1) * len(works) // (2 * count)] for index in range(count)]
 
 
 def _misfit(works: Sequence[Work], known_ms: Mapping[int, float], log_scale: float) -> tuple[float, float]:

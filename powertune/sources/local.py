@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_MEMORY_MB, MAX_TIMEOUT_S, RUNTIME_SHARE_MB
 from powertune.aws_lambda.pricing import FREE_STORAGE_MB
 from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
@@ -33,10 +33,8 @@ from powertune.sources.verification import Verification, doubts_of
 if TYPE_CHECKING:
     from powertune.model.size_profile import Throttled
 
-# Lambda's own runtime keeps more in memory than a bare interpreter: functions that do nothing log 36 to 40 MB used
-# (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB.
-_RUNTIME_SHARE_MB = 25.0
 _BARE_RUNTIME_MB = 37.0
+"""With a bare interpreter in it, where that could not be measured."""
 
 _INIT_RUNS = 3
 _INIT_BUDGET_MS = 600.0
@@ -273,7 +271,7 @@ class LocalSource:
             self._throttled[memory_mb] = verification.at(memory_mb)
 
     def _memory_needed_mb(self) -> float:
-        bare_mb = max((init.memory_mb + _RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
+        bare_mb = max((init.memory_mb + RUNTIME_SHARE_MB for init in self._inits), default=_BARE_RUNTIME_MB)
         return bare_mb + max(call.memory_growth_mb for call in self._calls.all)
 
     def _doubts_of_storage(self) -> Iterator[RunWarning]:

@@ -12,18 +12,17 @@ from dataclasses import dataclass, replace
 
 from powertune.aws_lambda.calibration import Work, representatives
 from powertune.aws_lambda.cpu import MB_PER_VCPU
+from powertune.aws_lambda.memory import RUNTIME_SHARE_MB
 from powertune.errors import PowertuneError
 from powertune.model.run_warning import RunWarning
 from powertune.model.size_profile import Throttled
 from powertune.sources.handler import Call
 from powertune.sources.isolated import IsolatedHandler, Launch
-from powertune.sources.throttle import Room, Way
+from powertune.sources.throttle import Room, RoomError, Way
 
 _FEWEST_CALLS, _MOST_CALLS = 3, 30
 _BUDGET_S = 10.0
 """How long the calls at one size together may take, once there are the fewest."""
-_RUNTIME_SHARE_MB = 25.0
-"""What Lambda's own runtime keeps of the memory, on top of a bare interpreter."""
 _PAUSE_S = (0.02, 0.06)
 """Between calls: a period and more, so that each begins with a new quota and at any moment of its period."""
 _LEAST_CPU_MS = 1.0
@@ -44,17 +43,25 @@ class Verification:
 
     def at(self, memory_mb: int) -> Throttled:
         """Return what calls at a memory size really take. Whatever the handler does is a result."""
-        with self.way.room(memory_mb - _RUNTIME_SHARE_MB) as room:
-            launch = replace(self.launch, prefix=room.prefix, join=room.join, watched=False, silent=True)
-            calls: list[Call] = []
-            problem = None
-            try:
-                with IsolatedHandler(launch) as handler:
-                    room.limit_cpu(memory_mb)  # only now: init runs at full speed, on Lambda, too
-                    self._call(handler, calls)
-            except PowertuneError as error:
-                problem = error.message
-            return self._found(memory_mb, calls, problem, room)
+        try:
+            with self.way.room(memory_mb - RUNTIME_SHARE_MB) as room:
+                return self._in(room, memory_mb)
+        except RoomError as error:
+            return Throttled(self.way.name, status="unavailable", reason=error.message)
+
+    def _in(self, room: Room, memory_mb: int) -> Throttled:
+        launch = replace(self.launch, prefix=room.prefix, join=room.join, watched=False, silent=True)
+        calls: list[Call] = []
+        problem = None
+        try:
+            with IsolatedHandler(launch) as handler:
+                room.limit_cpu(memory_mb)  # only now: init runs at full speed, on Lambda, too
+                self._call(handler, calls)
+        except RoomError:
+            raise
+        except PowertuneError as error:
+            problem = error.message
+        return self._found(memory_mb, calls, problem, room)
 
     def _call(self, handler: IsolatedHandler, calls: list[Call]) -> None:
         pauses = random.Random(len(self.works))  # noqa: S311 - no secrets, and the same each time
