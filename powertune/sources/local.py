@@ -46,6 +46,9 @@ _CALLING_BUDGET_MS = 3000.0
 
 _INIT_RUNS = 3
 _INIT_BUDGET_MS = 600.0
+_LEAST_LIMIT_MB = 512
+"""What a process may take even where only smaller sizes are asked for: then the rows can say what it needs."""
+
 _MOST_PROCESSES_ENDED = 3
 """How many processes a handler may end, after its first call, before it is not called any more."""
 _NOISY_SPREAD = 0.10
@@ -226,7 +229,7 @@ class LocalSource:
                 "region": self._region or "us-east-1",
                 "log_stream_name": self._log_stream,
             },
-            memory_mb=memory_limit_mb(max(self.sizes)),
+            memory_mb=memory_limit_mb(max(*self.sizes, _LEAST_LIMIT_MB)),
             file_mb=deployment.storage_mb or FREE_STORAGE_MB,
             tmp_mb=deployment.storage_mb if isolated else None,
         )
@@ -264,7 +267,7 @@ class LocalSource:
     def _measure_inits(self) -> None:
         """Import the handler in fresh interpreters, one after the other, as far as time allows."""
         self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
-        launch = replace(self._launch, silent=True)
+        launch = replace(self._launch, silent=True, memory_mb=memory_limit_mb(MAX_MEMORY_MB))
         if isinstance(self._handler, InProcessHandler):
             launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
         while len(self._inits) < _INIT_RUNS and sum(init.init_ms for init in self._inits) < _INIT_BUDGET_MS:
