@@ -111,8 +111,8 @@ def report(path: Path, durations_ms: dict[int, list[float]]) -> str:
 
 def test_without_anything_it_rests_on_this_machine_alone_and_says_so(dry_run: DryRun) -> None:
     assert dry_run("computes", "-f", "json").run["source"]["rests_on"] == "this-machine"
-    assert "this machine's CPU alone" in " ".join(dry_run("computes").out.split())
-    assert "this machine's CPU alone" in dry_run("computes", "-f", "markdown").out
+    assert "rest on this machine alone" in " ".join(dry_run("computes").out.split())
+    assert "rest on this machine alone" in dry_run("computes", "-f", "markdown").out
 
 
 @pytest.mark.usefixtures("quick_kernels")
