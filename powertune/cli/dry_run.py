@@ -1,6 +1,7 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from powertune import text
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size, parse_sizes
 from powertune.cli import options
 from powertune.cli.deliver import check, deliver
+from powertune.cli.interrupts import ended_by_signals
 from powertune.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
@@ -178,7 +180,7 @@ def dry_run(
     events = _events(payload, payloads, seed)
     environment = environment_from(deployed.env_file or [], deployed.env or [])
     # Until the result is out: a thread that the handler left behind may go on printing.
-    with OutputTrap(keep=verbose) as trap:
+    with OutputTrap(keep=verbose) as trap, ended_by_signals() if verified else nullcontext():
         try:
             with progress_for(trap.stderr, quiet=delivery.quiet, color=not delivery.no_color) as progress:
                 measuring: dict[str, Any] = {

@@ -165,8 +165,8 @@ def basis_note(run: TuningRun) -> str | None:
     arm = f", with arm64 taken to be {ratio:g} times as fast as x86_64, as was said" if _is_number(ratio) else ""
     if run.source.get("calibrated") is False:
         return (
-            f"Durations are scaled from this machine's CPU alone{arm}: compare them, do not quote them. --duration-at"
-            " MB=MS and --anchor FILE scale to durations known from production; --calibrate compares it with Lambda's."
+            f"Durations rest on this machine alone{arm}: compare them, do not quote them. --duration-at MB=MS and"
+            " --anchor FILE scale to durations known from production; --calibrate compares this machine with Lambda."
         )
     if run.source.get("rests_on") == "calibrated-kernels":
         return (

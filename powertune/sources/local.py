@@ -38,6 +38,9 @@ _BARE_RUNTIME_MB = 37.0
 
 _INIT_RUNS = 3
 _INIT_BUDGET_MS = 600.0
+_LEAST_LIMIT_MB = 512
+"""What a process may take even where only smaller sizes are asked for: then the rows can say what it needs."""
+
 _MOST_PROCESSES_ENDED = 3
 """How many processes a handler may end, after its first call, before it is not called any more."""
 
@@ -202,7 +205,7 @@ class LocalSource:
                 "region": self._region or "us-east-1",
                 "log_stream_name": self._log_stream,
             },
-            memory_mb=memory_limit_mb(max(self.sizes)),
+            memory_mb=memory_limit_mb(max(*self.sizes, _LEAST_LIMIT_MB)),
             file_mb=deployment.storage_mb or FREE_STORAGE_MB,
             tmp_mb=deployment.storage_mb if isolated else None,
         )
@@ -236,7 +239,7 @@ class LocalSource:
     def _measure_inits(self) -> None:
         """Import the handler in fresh interpreters, one after the other, as far as time allows."""
         self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
-        launch = replace(self._launch, silent=True)
+        launch = replace(self._launch, silent=True, memory_mb=memory_limit_mb(MAX_MEMORY_MB))
         if isinstance(self._handler, InProcessHandler):
             launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
         while len(self._inits) < _INIT_RUNS and sum(init.init_ms for init in self._inits) < _INIT_BUDGET_MS:

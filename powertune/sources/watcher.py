@@ -38,7 +38,8 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 """powertune decides when it is over."""
 _CLONE_NEWNS = 0x20000
 _MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
-_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1024**2
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE_MB = _PAGE / 1024**2
 
 
 def children_of(pid: int) -> list[int]:
@@ -59,6 +60,15 @@ def descendants_of(pid: int) -> list[int]:
     return found[1:]
 
 
+def _whole(fd: int) -> bytes:
+    """Return all of an open file of /proc, which gives no more than a page at a time."""
+    data = part = os.pread(fd, _PAGE, 0)
+    while len(part) > _PAGE // 2:
+        part = os.pread(fd, _PAGE, len(data))
+        data += part
+    return data
+
+
 class _Process:
     """The clocks of one process of the tree; the files they are in are kept open, which makes reading them cheap."""
 
@@ -76,8 +86,10 @@ class _Process:
         """Find the threads and return the children."""
         try:
             threads = {int(name) for name in os.listdir(f"/proc/{self.pid}/task")}
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             self.close()
+            return []
+        except OSError:  # too many files are open: it cannot be told now
             return []
         self.threads = len(threads)
         for thread in threads - self._files.keys():
@@ -91,7 +103,7 @@ class _Process:
         children: list[int] = []
         for _, fd in self._files.values():
             with suppress(OSError):
-                children += [int(child) for child in os.pread(fd, 1 << 16, 0).split()]
+                children += [int(child) for child in _whole(fd).split()]
         return children
 
     def read(self) -> None:

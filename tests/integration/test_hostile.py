@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-ENOUGH_S = 60
+ENOUGH_S = 120
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="process trees can be followed on Linux only")
 COMMAND = Path(sys.executable).with_name("powertune")
 MARK = "POWERTUNE_TEST_MARK"
@@ -44,9 +44,6 @@ FAILING = [
     ("returns_a_lock", "failed", "Runtime.MarshalError: it returned a lock"),
     ("recurses_for_ever", "failed", "RecursionError: maximum recursion depth exceeded"),
 ]
-# Two of them need more time than others before they have done what they are stopped for.
-SLOW = {"starts_two_thousand_processes", "takes_two_gigabytes", "takes_a_gigabyte_in_children"}
-
 HARMLESS = [
     "closes_standard_streams",
     "prints_binary",
@@ -117,7 +114,9 @@ def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 def test_a_handler_that_fails_is_a_row_with_its_reason_and_exit_code_5(
     dry_run: Run, handler: str, status: str, reason: str
 ) -> None:
-    done = dry_run(handler, "-m", "128,512", "-f", "json", "--timeout", "20" if handler in SLOW else "0.5")
+    # So many processes take more than 512 MB, too, and which limit they meet first is not the question.
+    sizes = "128,10240" if handler == "starts_two_thousand_processes" else "128,512"
+    done = dry_run(handler, "-m", sizes, "-f", "json", "--timeout", "0.5" if status == "timed-out" else "30")
     assert done.returncode == 5, done.stderr
     assert [row["status"] for row in rows(done)] == [status, status]
     assert all(row["reason"].startswith(reason) for row in rows(done)), rows(done)
@@ -128,10 +127,10 @@ def test_a_handler_that_fails_is_a_row_with_its_reason_and_exit_code_5(
 @ON_LINUX
 @pytest.mark.parametrize("handler", HARMLESS)
 def test_a_handler_that_does_no_more_than_odd_things_is_measured(dry_run: Run, handler: str) -> None:
-    done = dry_run(handler, "-m", "128,512", "-f", "json", "--timeout", "20")
+    done = dry_run(handler, "-m", "128,512", "-f", "json", "--timeout", "60")
     assert done.returncode == 0, done.stderr
     assert [row["status"] for row in rows(done)] == ["ok", "ok"]
-    assert all(0 < row["duration_ms"]["mean"] < 20_000 for row in rows(done))
+    assert all(0 < row["duration_ms"]["mean"] < 60_000 for row in rows(done))
 
 
 @ON_LINUX

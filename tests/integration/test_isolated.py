@@ -236,6 +236,19 @@ def test_memory_is_much_the_same_in_either_process(dry_run: Run, folder: Path) -
     assert used_mb == pytest.approx([135, 135], abs=12)
 
 
+@pytest.mark.parametrize("options", [[], ["--isolate"]], ids=["in-process", "isolated"])
+def test_a_module_that_does_not_fit_into_any_size_is_a_row_that_says_what_it_needs(
+    folder: Path, options: list[str]
+) -> None:
+    (folder / "large.py").write_text("data = b'x' * 200_000_000\ndef handler(e, c): pass\n", encoding="utf-8")
+    command = [sys.executable, "-m", "powertune", "dry-run", "large:handler", "-m", "128", "-f", "json", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=ENOUGH_S, check=False)
+    assert done.returncode == 5
+    [size] = json.loads(done.stdout)["sizes"]
+    assert size["status"] == "out-of-memory"
+    assert size["reason"].startswith("needs about 2")
+
+
 def can_mount() -> bool:
     """Tell whether this process may give a child a /tmp of its own."""
     done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)  # noqa: S607 - any will do

@@ -101,7 +101,8 @@ class _Groups:
     def room(self, memory_limit_mb: float) -> Room:
         for parent in self.parents:
             _remove_leftovers(parent)
-        return self.kind(tuple(parent / _fresh_name() for parent in self.parents), memory_limit_mb)
+        name = _fresh_name()
+        return self.kind(tuple(parent / name for parent in self.parents), memory_limit_mb)
 
 
 class _Group:
