@@ -92,10 +92,13 @@ def test_watching_costs_the_handler_less_than_two_percent_of_its_cpu_time(work: 
     assert overhead < 0.02 + 2 * error
 
 
+@pytest.mark.parametrize("sizes", [[], ["-m", "all"]], ids=["usual-sizes", "160-sizes"])
 @pytest.mark.parametrize("options", [[], ["--isolate"]], ids=["in-process", "isolated"])
-def test_a_dry_run_over_all_sizes_takes_its_calls_and_a_second(tmp_path: Path, options: list[str]) -> None:
+def test_a_dry_run_over_all_sizes_takes_its_calls_and_a_second(
+    tmp_path: Path, options: list[str], sizes: list[str]
+) -> None:
     (tmp_path / "handler.py").write_text(HANDLER, encoding="utf-8")
-    command = [sys.executable, "-m", "powertune", "dry-run", "handler:handler", "-m", "all", "-n", str(CALLS - 1), "-q"]
+    command = [sys.executable, "-m", "powertune", "dry-run", "handler:handler", "-n", str(CALLS - 1), "-q", *sizes]
     beyond, own = [], []
     for _ in range(5):
         (tmp_path / "took").unlink(missing_ok=True)
@@ -107,10 +110,12 @@ def test_a_dry_run_over_all_sizes_takes_its_calls_and_a_second(tmp_path: Path, o
         beyond.append(wall_s - sum(took))
         own.append(cpu_s - CALLS * 0.05)
     print(
-        f"{' '.join(options) or 'in-process'}: {CALLS} calls of 100 ms, all sizes: {statistics.median(beyond):.2f} s"
-        f" beyond the calls (CPU time of powertune's own: {statistics.median(own):.2f} s)"
+        f"{' '.join(options) or 'in-process'}: {CALLS} calls of 100 ms, {'160' if sizes else '11'} sizes:"
+        f" {statistics.median(beyond):.2f} s beyond the calls"
+        f" (CPU time of powertune's own: {statistics.median(own):.2f} s)"
     )
-    assert statistics.median(own) < 1.0
+    # Its CPU time, which other load does not stretch as it does wall time; the watcher's passes beside the calls.
+    assert statistics.median(own) < 1.5
 
 
 def cpu_of_children_s() -> float:
