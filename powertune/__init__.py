@@ -1,8 +1,8 @@
 """Pick the memory size of an AWS Lambda function from measurements.
 
-The public API, loaded when it is first used: `tune`, `dry_run`, `estimate`, `estimate_all`, `load`; `AwsSource`, which
-`tune` measures on AWS with, at a `Pace`; the nouns `Invocation`, `Source`, `TuningRun`; and `PowertuneError`, the base
-of all errors.
+The public API, loaded when it is first used: `tune`, `dry_run`, `dry_run_command`, `estimate`, `estimate_all`, `load`;
+`AwsSource`, which `tune` measures on AWS with, at a `Pace`; the nouns `Invocation`, `Source`, `TuningRun`; and
+`PowertuneError`, the base of all errors.
 """
 
 from importlib import import_module
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from powertune.model.tuning_run import TuningRun
     from powertune.sources.aws.measuring import Pace
     from powertune.sources.aws.source import AwsSource
-    from powertune.tuning import dry_run, estimate, estimate_all, load, tune
+    from powertune.tuning import dry_run, dry_run_command, estimate, estimate_all, load, tune
 
 __all__ = [
     "Aggregate",
@@ -30,6 +30,7 @@ __all__ = [
     "TuningRun",
     "__version__",
     "dry_run",
+    "dry_run_command",
     "estimate",
     "estimate_all",
     "load",
@@ -46,6 +47,7 @@ _HOMES = {
     "SourceFacts": "powertune.model.source",
     "TuningRun": "powertune.model.tuning_run",
     "dry_run": "powertune.tuning",
+    "dry_run_command": "powertune.tuning",
     "estimate": "powertune.tuning",
     "estimate_all": "powertune.tuning",
     "load": "powertune.tuning",

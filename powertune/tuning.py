@@ -45,12 +45,15 @@ from powertune.text import nearest, printable
 if TYPE_CHECKING:
     from powertune.sources.containment import OutputTrap
     from powertune.sources.engines import EngineName
+    from powertune.sources.events import Events
     from powertune.sources.insights import InsightsSource
 
 DEFAULT_REGION = "us-east-1"
 _FEWEST_TO_PREDICT = 2
 _FINEST = 0.001
 """The narrowest precision that can be asked for: hosts differ by more than that from day to day."""
+_DOUBTFUL = ("poor-anchor", "stretched-anchor", "wide-calibration")
+"""Warnings under which durations may be off in scale, whatever they rest on."""
 _ARITHMETIC = Context(prec=28, traps=[DivisionByZero, InvalidOperation, Overflow])
 # What says how the function is called in production: the runs that measure it are synchronous, warm or paid in full.
 _OF_PRODUCTION = (
@@ -158,7 +161,7 @@ def tune(
         measured = [size for size in offered_mb if size in runs or size in facts.unavailable or not expected]
         if facts.invocations_per_month and rates.invocations_per_month is None:  # a recording that tells it only now
             rates = replace(rates, invocations_per_month=Decimal(str(facts.invocations_per_month)))
-    doubtful = any(warning.code in ("poor-anchor", "stretched-anchor") for warning in facts.warnings)
+    doubtful = any(warning.code in _DOUBTFUL for warning in facts.warnings)
     choice = replace(choice, calibrated=facts.calibrated and not doubtful)
     trim, limit_ms = options.get("trim", 0.0), choice.max_duration_ms
     profiles = _profiles(measured, invocations, facts, rates, trim=trim, limit_ms=limit_ms)
@@ -178,7 +181,14 @@ def tune(
         source=_source_told(facts, decides, search),
         function=function,
         pricing=_prices_used(rates),
-        sizes=tuple(shown),
+        # After the choice: what is off in the same direction everywhere does not make sizes harder to tell apart.
+        sizes=tuple(
+            replace(
+                profile.with_common_error(facts.common_error.get(profile.memory_mb, 0.0)),
+                throttled=facts.throttled.get(profile.memory_mb),
+            )
+            for profile in shown
+        ),
         recommendation=recommendation,
         choice=_choice_kept(choice, rates, options),
         spent=_spent(invocations, run_rates) if facts.billed else Spent(),
@@ -204,10 +214,19 @@ def dry_run(
     handler: str | Callable[..., Any],
     *,
     payload: object = None,
+    events: "Events | None" = None,
     sizes: Iterable[int] | None = None,
     samples: int | None = None,
     known_durations_ms: Mapping[int, float] | None = None,
+    calibrate: bool = False,
+    recalibrate: bool = False,
+    speed_ratio: float | None = None,
+    verify: Iterable[int] = (),
     timeout_s: float = MAX_TIMEOUT_S,
+    isolate: bool = False,
+    python: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    layers: Sequence[str | Path] = (),
     progress: Progress | None = None,
     output: "OutputTrap | None" = None,
     end_process_if_stuck: bool = False,
@@ -215,33 +234,121 @@ def dry_run(
 ) -> TuningRun:
     """Call a Python handler in this process and scale what it takes to every memory size by Lambda's CPU law.
 
-    `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), `known_durations_ms`
-    durations from production by memory size in MB, which anchor the scale. `output` takes what the handler prints,
-    which is dropped without it. `end_process_if_stuck` ends this process where the handler outlives its timeout in
-    code that cannot be interrupted: nothing else can. Raises PowertuneError.
-    """
-    from powertune.sources.local import LocalSource  # noqa: PLC0415 - a recording needs none of it
-    from powertune.sources.payloads import json_text  # noqa: PLC0415
+    `handler` is `package.module:function` or a callable, `payload` any JSON value ({} if None), or `events` a mix of
+    payloads (`powertune.sources.events`). `known_durations_ms` are durations from production by memory size in MB,
+    which anchor the scale. Without them, `calibrate` has kernels whose durations on Lambda are known say how this
+    machine compares (`recalibrate` measures them anew), and the intervals hold how far these differ. `speed_ratio` is
+    how many times as fast one core of arm64 is at this work as one of x86_64: arm64 is never guessed. Sizes of
+    `verify` are also run for real under their CPU quota and memory limit on this machine.
 
-    _check_names(options)
-    _rates(SourceFacts(), options, refreshed_prices())  # what is wrong with the options is told before anything runs
-    current_mb = options.get("current_memory_mb")
-    asked = sorted(
-        {checked_size(size) for size in (*(sizes or DEFAULT_SIZES_MB), *([current_mb] if current_mb else []))}
+    With `isolate` the handler runs in a process of its own, with `python` in that of the interpreter or virtual
+    environment at that path; `env` are its environment variables and `layers` folders that stand for /opt. `output`
+    takes what the handler prints, which is dropped without it. `end_process_if_stuck` ends this process where the
+    handler outlives its timeout in code that cannot be interrupted: nothing else can. Raises PowertuneError.
+    """
+    from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415 - a recording needs none of it
+    from powertune.sources.events import OneEvent  # noqa: PLC0415
+    from powertune.sources.host_speeds import scale_of  # noqa: PLC0415
+    from powertune.sources.local import LocalSource  # noqa: PLC0415
+    from powertune.sources.payloads import json_text  # noqa: PLC0415
+    from powertune.sources.throttle import find_way  # noqa: PLC0415
+
+    verified = [checked_size(size) for size in verify]
+    asked = _sizes_of_dry_run([*(sizes or DEFAULT_SIZES_MB), *verified], options)
+    if verified and not isinstance(handler, str):
+        raise UsageError("a function object cannot be run under a quota", hint="name it: package.module:function")
+    scale = scale_of(
+        known_durations_ms or {},
+        architecture=options.get("architecture") or ARCHITECTURES[0],
+        speed_ratio=speed_ratio,
+        calibrate=calibrate or recalibrate,
+        anew=recalibrate,
+        python=None if python is None else str(python),
+        progress=progress,
     )
     source = LocalSource(
         handler,
-        payload=json_text(payload),
+        events=events or OneEvent(json_text(payload)),
         sizes=asked,
-        known_durations_ms=known_durations_ms,
+        scale=scale,
+        verify_mb=verified,
+        throttle=find_way() if verified else None,
         timeout_s=timeout_s,
-        memory_limit_mb=current_mb,
+        memory_limit_mb=options.get("current_memory_mb"),
         region=options.get("region") or options.get("default_region"),
+        deployment=Deployment(
+            isolate=isolate,
+            python=None if python is None else str(python),
+            environment=dict(env or {}),
+            layers=checked_layers([str(layer) for layer in layers]),
+            storage_mb=options.get("ephemeral_storage_mb"),
+        ),
         progress=progress,
         output=output,
         end_process_if_stuck=end_process_if_stuck,
     )
     return tune(source, sizes=asked, samples=samples, **options)
+
+
+def dry_run_command(
+    command: Sequence[str],
+    *,
+    payload: object = None,
+    events: "Events | None" = None,
+    sizes: Iterable[int] | None = None,
+    samples: int | None = None,
+    known_durations_ms: Mapping[int, float] | None = None,
+    calibrate: bool = False,
+    recalibrate: bool = False,
+    speed_ratio: float | None = None,
+    timeout_s: float = MAX_TIMEOUT_S,
+    env: Mapping[str, str] | None = None,
+    layers: Iterable[str | Path] = (),
+    progress: Progress | None = None,
+    output: "OutputTrap | None" = None,
+    **options: Unpack[Options],
+) -> TuningRun:
+    """Run a command that speaks Lambda's Runtime API here and scale what its calls take to every memory size.
+
+    `command` is the program and its arguments. The rest is as for `dry_run`. Raises PowertuneError.
+    """
+    from powertune.sources.command import CommandSource  # noqa: PLC0415 - nothing else needs it
+    from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415
+    from powertune.sources.events import OneEvent  # noqa: PLC0415
+    from powertune.sources.host_speeds import scale_of  # noqa: PLC0415
+    from powertune.sources.payloads import json_text  # noqa: PLC0415
+
+    asked = _sizes_of_dry_run(sizes or DEFAULT_SIZES_MB, options)
+    scale = scale_of(
+        known_durations_ms or {},
+        architecture=options.get("architecture") or ARCHITECTURES[0],
+        speed_ratio=speed_ratio,
+        calibrate=calibrate or recalibrate,
+        anew=recalibrate,
+        python=None,
+        progress=progress,
+    )
+    source = CommandSource(
+        command,
+        events=events or OneEvent(json_text(payload)),
+        sizes=asked,
+        scale=scale,
+        timeout_s=timeout_s,
+        memory_limit_mb=options.get("current_memory_mb"),
+        region=options.get("region") or options.get("default_region"),
+        deployment=Deployment(environment=dict(env or {}), layers=checked_layers([str(layer) for layer in layers])),
+        progress=progress,
+        output=output,
+    )
+    return tune(source, sizes=asked, samples=samples, **options)
+
+
+def _sizes_of_dry_run(sizes: Iterable[int], options: Options) -> list[int]:
+    """Return the sizes to scale to. What is wrong with the options is told here, before anything runs."""
+    _check_names(options)
+    _rates(SourceFacts(), options, refreshed_prices())
+    current_mb = options.get("current_memory_mb")
+    return sorted({checked_size(size) for size in (*sizes, *([current_mb] if current_mb else []))})
 
 
 def estimate(

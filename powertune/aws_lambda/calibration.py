@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, shortest_wall_time_ms, wall_time_ms
+from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, mean_wall_time_ms
 
 # How far Lambda may be from this machine before it surprises us, as standard deviations of the fit below. CPU: between
 # one test host and Lambda, a SHA-256 chain ran 1.3 times slower and a large sort 1.6 times faster, so about 0.4 in
@@ -16,10 +16,13 @@ _WAIT_SD = (0.5, 0.05)
 """Of the waiting seen here, and of the known duration: a mocked service waits for nothing, the real one does."""
 
 _WIDEST_CPU_SCALE = 32.0
-_GRIDS = (65, 17, 17, 17)
+_GRIDS = (25, 9, 9, 9, 9)
 """Points of the grid over the CPU scale, and of each finer one around the best point so far."""
-_MOST_WORKS = 10
-_CORRECTIONS = 6
+_MOST_WORKS, _MOST_SEGMENTS = 5, 60
+"""Of works that stand for the rest, and of their segments together: what a second is enough to fit."""
+_CORRECTIONS = 16
+_SEVERAL = 3
+"""Known durations from which on what the fit leaves between them is taken to hold for the sizes around, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,35 @@ class Calibration:
     wait_shift_ms: float = 0.0
     worst_error: float = 0.0
     """Largest relative difference left between a known duration and the calibrated one."""
+    left: tuple[tuple[int, float], ...] = ()
+    """Of several known durations: memory size, and the factor between what is known there and what was fitted."""
+
+    def factor_at(self, memory_mb: int) -> float:
+        """Return what is left at a memory size: between known ones on a line in log memory, beyond them the nearest."""
+        if not self.left:
+            return 1.0
+        (below, low), (above, high) = self.left[0], self.left[-1]
+        for size, factor in self.left:
+            if size <= memory_mb:
+                below, low = size, factor
+        for size, factor in reversed(self.left):
+            if size >= memory_mb:
+                above, high = size, factor
+        if below >= above:
+            return low
+        share = math.log(memory_mb / below) / math.log(above / below)
+        return math.exp((1 - share) * math.log(low) + share * math.log(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of computing, and the waiting that ends it."""
+
+    cpu_ms: float
+    """CPU time over all threads and child processes."""
+    wait_ms: float
+    threads: int = 1
+    """How many of them shared the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +75,49 @@ class Work:
     threads: int = 1
     waits: int = 1
     """How often it stopped computing to wait: quotas that go by while it waits cost nothing."""
+    segments: tuple[Segment, ...] = ()
+    """Computing and waiting in their order, where that was seen; they add up to `cpu_ms` and `wait_ms`."""
 
     def duration_at_ms(self, memory_mb: int, calibration: Calibration | None = None) -> float:
         """Return REPORT's Duration of this call at a memory size, in ms, runtime overhead included.
 
-        The work is taken to alternate evenly between computing and waiting.
+        Where no order was seen, the work is taken to alternate evenly between computing and waiting.
         """
         fit = calibration or Calibration()
-        cpu_ms = (self.cpu_ms * fit.cpu_scale + RUNTIME_OVERHEAD_MS) / self.waits
-        wait_ms = max(0.0, self.wait_ms + fit.wait_shift_ms) / self.waits
-        simulated_ms = wall_time_ms([(cpu_ms, wait_ms)] * self.waits, memory_mb, threads=self.threads)
-        return max(simulated_ms, shortest_wall_time_ms(cpu_ms * self.waits, memory_mb, threads=self.threads))
+        segments, threads = self._on_lambda(fit)
+        return fit.factor_at(memory_mb) * mean_wall_time_ms(segments, memory_mb, threads=threads)
+
+    def throttled_here_ms(self, memory_mb: int, cpu_scale: float = 1.0) -> float:
+        """Return the mean wall time in ms of this call on this machine, under the quota of a memory size.
+
+        Nothing of Lambda's runtime is in it, nor what going on after a stop costs there, and calls begin at any moment.
+        `cpu_scale` is how much more CPU time it takes than was seen.
+        """
+        segments = [(one.cpu_ms * cpu_scale, one.wait_ms) for one in self._in_order()]
+        threads = [one.threads for one in self._in_order()]
+        return mean_wall_time_ms(segments, memory_mb, threads=threads, in_step=0.0, resume_ms=0.0)
+
+    def _in_order(self) -> Sequence[Segment]:
+        """Return computing and waiting in their order, evenly alternating where that was not seen."""
+        if self.segments:
+            return self.segments
+        return [Segment(self.cpu_ms / self.waits, self.wait_ms / self.waits, self.threads)] * self.waits
+
+    def _on_lambda(self, fit: Calibration) -> tuple[list[tuple[float, float]], list[int]]:
+        """Return segments, and how many threads share each, with what the runtime computes."""
+        order = self._in_order()
+        more_ms = max(-self.wait_ms, fit.wait_shift_ms)
+        waiting = 1 + more_ms / self.wait_ms if self.wait_ms > 0 else 1.0
+        segments = [(one.cpu_ms * fit.cpu_scale, one.wait_ms * waiting) for one in order]
+        threads = [one.threads for one in order]
+        if self.segments:
+            around = (RUNTIME_OVERHEAD_MS / 2, 0.0)  # to decode the event, and to encode the response
+            segments, threads = [around, *segments, around], [1, *threads, 1]
+        else:
+            segments = [(cpu_ms + RUNTIME_OVERHEAD_MS / self.waits, wait_ms) for cpu_ms, wait_ms in segments]
+        if self.wait_ms <= 0 < more_ms:
+            segments, threads = [*segments, (0.0, more_ms)], [*threads, 1]
+        return segments, threads
 
 
 def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibration:
@@ -63,13 +127,15 @@ def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibrati
     longer waiting, so the least surprising mix is taken: a least-squares fit of CPU scale and waiting with the priors
     above. More waiting than was seen is taken to add to the duration, so for each CPU scale the best waiting has a
     closed form, and only the scale is searched, on a logarithmic grid that is refined around its best point. Of many
-    works a few that stand for the rest are taken. Raises ValueError for no works.
+    works a few that stand for the rest are taken. What the fit of three and more known durations leaves, in steps of
+    20 ms that the law puts a little beside where they are, is kept for the sizes around them. Raises ValueError for no
+    works.
     """
     if not works:
         raise ValueError("no work to calibrate")
     if not known_ms:
         return Calibration()
-    sample = _representatives(works)
+    sample = representatives(works)
     low, high = -math.log(_WIDEST_CPU_SCALE), math.log(_WIDEST_CPU_SCALE)
     best_log = 0.0
     for points in _GRIDS:
@@ -81,10 +147,10 @@ def calibrate(works: Sequence[Work], known_ms: Mapping[int, float]) -> Calibrati
     if len(known_ms) == 1:
         shift_ms = _corrected(sample, known_ms, Calibration(math.exp(best_log), shift_ms))
     fit = Calibration(math.exp(best_log), shift_ms)
-    worst = max(
-        abs(fmean(work.duration_at_ms(size, fit) for work in works) / known - 1) for size, known in known_ms.items()
-    )
-    return Calibration(fit.cpu_scale, fit.wait_shift_ms, worst)
+    left = {size: known / fmean(work.duration_at_ms(size, fit) for work in works) for size, known in known_ms.items()}
+    worst = max(abs(1 / factor - 1) for factor in left.values())
+    kept = tuple(sorted(left.items())) if len(left) >= _SEVERAL else ()
+    return Calibration(fit.cpu_scale, fit.wait_shift_ms, worst, kept)
 
 
 def _corrected(works: Sequence[Work], known_ms: Mapping[int, float], fit: Calibration) -> float:
@@ -99,12 +165,13 @@ def _corrected(works: Sequence[Work], known_ms: Mapping[int, float], fit: Calibr
     return shift_ms
 
 
-def _representatives(works: Sequence[Work]) -> Sequence[Work]:
+def representatives(works: Sequence[Work]) -> Sequence[Work]:
     """Return works at even steps through those ordered by CPU time, so that a few stand for all."""
-    if len(works) <= _MOST_WORKS:
+    count = max(1, min(_MOST_WORKS, _MOST_SEGMENTS // max(1, *(len(work.segments) for work in works))))
+    if len(works) <= count:
         return works
     ordered = sorted(works, key=lambda work: (work.cpu_ms, work.wait_ms))
-    return [ordered[(2 * index + 1) * len(works) // (2 * _MOST_WORKS)] for index in range(_MOST_WORKS)]
+    return [ordered[(2 * index + 1) * len(works) // (2 * count)] for index in range(count)]
 
 
 def _misfit(works: Sequence[Work], known_ms: Mapping[int, float], log_scale: float) -> tuple[float, float]:

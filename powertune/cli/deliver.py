@@ -79,7 +79,7 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
     if not any(size.status == "ok" for size in run.sizes):
         raise FunctionFailedError(
             f"the function failed at every size: {run.sizes[0].reason or run.sizes[0].status}",
-            hint="mend the function or its payload first; powertune dry-run -v shows what a Python handler prints",
+            hint="mend the function or its payload first; powertune dry-run -v shows what a handler prints",
         )
     if delivery.strict and run.recommendation.confidence == "inconclusive":
         raise typer.Exit(ExitCode.INCONCLUSIVE)

@@ -1,9 +1,10 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
-import json
 import re
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,23 +12,132 @@ from powertune import text
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size, parse_sizes
 from powertune.cli import options
 from powertune.cli.deliver import check, deliver
+from powertune.cli.interrupts import ended_by_signals
 from powertune.errors import BadInputError, UsageError
 
+if TYPE_CHECKING:
+    from powertune.sources.events import Events
+
+_DEPLOYED, _SCALE = "As it is deployed", "From this machine to Lambda"
 _MB_MS = re.compile(r"\s*(?P<mb>[0-9]+)\s*=(?P<ms>.*)", re.DOTALL)
 
 EXAMPLES = """
 Examples: powertune dry-run shop.orders:handler -p @sqs-batch --current 512
 
 powertune dry-run shop.orders:handler -p event.json --duration-at 512=143 -m 128..3008:64
+
+powertune dry-run shop.orders:handler --anchor report.log --verify 128,512,1024
+
+powertune dry-run shop.orders:handler --python .venv-orders --env-file .env --layer build/layer
+
+powertune dry-run --runtime-api -p event.json -- ./bootstrap
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """How the handler is deployed."""
+
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Run it in a process of its own, which may crash and is killed in the end.",
+            rich_help_panel=_DEPLOYED,
+        ),
+    ] = False
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Its interpreter or virtual environment; implies --isolate.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="An environment variable of the function. Repeatable.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A file of NAME=VALUE lines. Repeatable.", rich_help_panel=_DEPLOYED),
+    ] = None
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR", help="A layer, unpacked: what becomes /opt. Repeatable, in order.", rich_help_panel=_DEPLOYED
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """What durations rest on, and how to check them."""
+
+    duration_at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MB=MS|FILE",
+            help="A duration known from production, or a file of recorded ones. Repeatable.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Recorded durations, in any form that estimate reads, to scale to. Repeatable.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Compare this machine with Lambda by kernels known there, once.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = False
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="The same, measured anew.", rich_help_panel=_SCALE)
+    ] = False
+    speed_ratio: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="How many times as fast arm64 runs this as x86_64.", rich_help_panel=_SCALE),
+    ] = None
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            help="Also run it under the CPU quota and memory limit of these sizes.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None
+
+
 def dry_run(
-    handler: Annotated[str, typer.Argument(metavar="HANDLER", help="package.module:function, or module.function.")],
+    handler: Annotated[
+        str,
+        typer.Argument(metavar="HANDLER", help="package.module:function, or a command, with --runtime-api before it."),
+    ],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGUMENT]...", help="Of the command.")] = None,
+    runtime_api: Annotated[
+        bool,
+        typer.Option(
+            "--runtime-api",
+            help="Run a command that speaks Lambda's Runtime API, in any language: --runtime-api -- COMMAND...",
+        ),
+    ] = False,
     payload: Annotated[
         str | None,
         typer.Option(
             "-p", "--payload", metavar="FILE|JSON|-|@SAMPLE", help="The event: a file, JSON, stdin, or such as @s3-put."
+        ),
+    ] = None,
+    payloads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help='A mix, [{"payload": ..., "weight": 3}, ...], or a sequence, one payload a line.'
         ),
     ] = None,
     memory: options.Memory = None,
@@ -35,55 +145,70 @@ def dry_run(
         int | None,
         typer.Option("-n", "--samples", min=1, max=10_000, help="Calls after the first. \\[default: what fits in 3 s]"),
     ] = None,
-    duration_at: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MB=MS|FILE",
-            help="A duration known from production, or a file with REPORT lines, to scale to. Repeatable.",
-        ),
-    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, max=MAX_TIMEOUT_S, metavar="S", help="The function's timeout, for each call.")
     ] = MAX_TIMEOUT_S,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Makes the order of payloads repeatable.")] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the end of what the handler printed.")] = False,
     *,
+    deployed: Deployed,
+    scaling: Scaling,
     choosing: options.Choosing,
     pricing: options.Pricing,
     delivery: options.Delivery,
 ) -> None:
-    """Run a Python handler here and see which memory size it should get.
+    """Run a handler here and see which memory size it should get.
 
-    The handler is called in this process: no container, no network of powertune's own. Its CPU time is scaled to every
-    memory size by Lambda's CPU law; waiting is not scaled.
+    A Python handler is called in this process, or with --isolate in its own; a command is fed with events as Lambda
+    does it. No container, no network of powertune's own. CPU time is scaled to every memory size by Lambda's CPU law;
+    waiting is not scaled.
     """
-    check(delivery, inputs=[payload] if payload else [])
+    _check_combination(arguments, payload, payloads, deployed, scaling, runtime_api=runtime_api)
+    check(delivery, inputs=[name for name in (payload, payloads, *(deployed.env_file or [])) if name])
     options.check_finite("timeout", timeout)
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
-    known_durations_ms = _known_durations(duration_at or [])
+    verified = [] if scaling.verify is None else parse_sizes(scaling.verify)
+    known_durations_ms = _known_durations(scaling.duration_at or [], scaling.anchor or [])
     # Imported here: what a dry run needs must not slow down --help and usage errors.
     from powertune import tuning  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
-    from powertune.sources.payloads import read_payload  # noqa: PLC0415
+    from powertune.sources.deployment import environment_from  # noqa: PLC0415
 
-    event = json.loads(read_payload(payload)) if payload is not None else {}
+    events = _events(payload, payloads, seed)
+    environment = environment_from(deployed.env_file or [], deployed.env or [])
     # Until the result is out: a thread that the handler left behind may go on printing.
-    with OutputTrap(keep=verbose) as trap:
+    with OutputTrap(keep=verbose) as trap, ended_by_signals() if verified else nullcontext():
         try:
             with progress_for(trap.stderr, quiet=delivery.quiet, color=not delivery.no_color) as progress:
-                run = tuning.dry_run(
-                    handler,
-                    payload=event,
-                    sizes=sizes,
-                    samples=samples,
-                    known_durations_ms=known_durations_ms,
-                    timeout_s=timeout,
-                    progress=progress,
-                    output=trap,
-                    end_process_if_stuck=True,
+                measuring: dict[str, Any] = {
+                    "events": events,
+                    "sizes": sizes,
+                    "samples": samples,
+                    "known_durations_ms": known_durations_ms,
+                    "calibrate": scaling.calibrate,
+                    "recalibrate": scaling.recalibrate,
+                    "speed_ratio": scaling.speed_ratio,
+                    "timeout_s": timeout,
+                    "env": environment,
+                    "layers": deployed.layer or [],
+                    "progress": progress,
+                    "output": trap,
                     **wanted,
-                )
+                }
+                if runtime_api:
+                    with ended_by_signals():
+                        run = tuning.dry_run_command([handler, *(arguments or [])], **measuring)
+                else:
+                    run = tuning.dry_run(
+                        handler,
+                        isolate=deployed.isolate,
+                        python=deployed.python,
+                        verify=verified,
+                        end_process_if_stuck=True,
+                        **measuring,
+                    )
         finally:
             if verbose:
                 for line in trap.tail() or ["(the handler printed nothing)"]:
@@ -91,9 +216,47 @@ def dry_run(
         deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
 
 
-def _known_durations(specs: list[str]) -> dict[int, float]:
-    """Return durations in ms by memory size in MB, from `512=143` and from files with REPORT lines."""
+def _check_combination(
+    arguments: list[str] | None,
+    payload: str | None,
+    payloads: str | None,
+    deployed: Deployed,
+    scaling: Scaling,
+    *,
+    runtime_api: bool,
+) -> None:
+    """Raise UsageError for what does not go together."""
+    if arguments and not runtime_api:
+        raise UsageError(
+            "a handler takes no arguments", hint="for a command: powertune dry-run --runtime-api -- COMMAND..."
+        )
+    if runtime_api and (deployed.isolate or deployed.python):
+        raise UsageError(
+            "--isolate and --python are for Python handlers", hint="a command has a process and an interpreter anyway"
+        )
+    if runtime_api and scaling.verify is not None:
+        raise UsageError("--verify is for Python handlers", hint="leave it out, or verify the size on AWS")
+    if payload is not None and payloads is not None:
+        raise UsageError("--payload and --payloads exclude each other", hint="give one of them")
+
+
+def _events(payload: str | None, payloads: str | None, seed: int | None) -> "Events":
+    from powertune.sources.events import OneEvent, read_events  # noqa: PLC0415 - as above
+    from powertune.sources.payloads import read_payload  # noqa: PLC0415
+
+    if payloads is not None:
+        return read_events(payloads, seed)
+    return OneEvent("{}" if payload is None else read_payload(payload))
+
+
+def _known_durations(specs: list[str], anchors: list[str]) -> dict[int, float]:
+    """Return durations in ms by memory size in MB, from `512=143` and from recordings."""
     known: dict[int, float] = {}
+    for anchor in anchors:
+        for memory_mb, duration_ms in _recorded_durations(anchor).items():
+            if memory_mb in known:
+                raise UsageError(f"two anchors hold {memory_mb} MB", hint="join the files, or give one of them")
+            known[memory_mb] = duration_ms
     for spec in specs:
         written = _MB_MS.fullmatch(spec)
         if written and not _exists(spec):

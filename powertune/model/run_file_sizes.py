@@ -1,11 +1,22 @@
 """A memory size in the run file, and back."""
 
+from dataclasses import asdict
 from typing import Any
 
 from powertune.model.invocation import STATUSES
 from powertune.model.json_node import Node
 from powertune.model.recommendation import Change
-from powertune.model.size_profile import BASES, Cost, Counts, Distribution, Expected, InitTime, Outliers, SizeProfile
+from powertune.model.size_profile import (
+    BASES,
+    Cost,
+    Counts,
+    Distribution,
+    Expected,
+    InitTime,
+    Outliers,
+    SizeProfile,
+    Throttled,
+)
 
 _PER_MILLION = 1_000_000
 
@@ -49,6 +60,8 @@ def size_to_dict(size: SizeProfile, code: str) -> dict[str, Any]:
         document["outliers"] = {"count": size.outliers.count, "cost_share": size.outliers.cost_share}
     if size.limit_odds is not None:
         document["limit_odds"] = size.limit_odds
+    if size.throttled is not None:
+        document["throttled"] = asdict(size.throttled)
     return document
 
 
@@ -115,6 +128,22 @@ def read_size(node: Node, currency: str) -> SizeProfile:
         expected=_read_expected(node.optional_child("expected"), code),
         outliers=outliers and Outliers(outliers.get("count", Node.count), outliers.get("cost_share", Node.number)),
         limit_odds=node.get_optional("limit_odds", Node.number),
+        throttled=_read_throttled(node.optional_child("throttled")),
+    )
+
+
+def _read_throttled(node: Node | None) -> Throttled | None:
+    return node and Throttled(
+        way=node.get("way", Node.text),
+        calls=node.get("calls", Node.count),
+        status=node.get("status", Node.choice(STATUSES)),
+        reason=node.get_optional("reason", Node.text),
+        p50_ms=node.get_optional("p50_ms", Node.amount),
+        predicted_ms=node.get_optional("predicted_ms", Node.amount),
+        cpu_ratio=node.get_optional("cpu_ratio", Node.amount),
+        predicted_at_cpu_ms=node.get_optional("predicted_at_cpu_ms", Node.amount),
+        throttled_periods=node.get("throttled_periods", Node.count),
+        peak_memory_mb=node.get_optional("peak_memory_mb", Node.amount),
     )
 
 

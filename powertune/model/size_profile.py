@@ -1,6 +1,7 @@
 """What is known of one memory size: how long runs take there and what they cost."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from powertune.model.invocation import Status
@@ -92,6 +93,28 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttled:
+    """What calls of a dry run really took under the CPU quota and memory limit of a size, on its own machine."""
+
+    way: str
+    """What set the quota, such as `cgroup v2`."""
+    calls: int = 0
+    """Warm ones."""
+    status: Status = "ok"
+    reason: str | None = None
+    p50_ms: float | None = None
+    predicted_ms: float | None = None
+    """What the CPU law says of calls on this machine, from those without a quota."""
+    cpu_ratio: float | None = None
+    """CPU time under the quota over that without: where it is not 1, caches or a busy machine have changed the work."""
+    predicted_at_cpu_ms: float | None = None
+    """What the CPU law says of the CPU time that the calls under the quota really took."""
+    throttled_periods: int = 0
+    """Periods in which the kernel made the calls wait: where there are none, no quota was felt."""
+    peak_memory_mb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SizeProfile:
     """One memory size as a row: a size that failed has a status and a reason instead of figures."""
 
@@ -110,3 +133,30 @@ class SizeProfile:
     """None where there are too few runs to tell."""
     limit_odds: float | None = None
     """Probability that the 95th percentile of duration keeps to the limit; None where there is none, or one run."""
+    throttled: Throttled | None = None
+
+    def with_common_error(self, share: float) -> "SizeProfile":
+        """Return the profile with intervals that allow for an error of up to `share`, which more runs would not cure.
+
+        The two are independent: half widths add up as squares. Where there is no interval, there is none.
+        """
+        duration, cost = self.duration_ms, self.cost
+        if not share or duration is None:
+            return self
+        duration = replace(duration, ci95=_widened(duration.ci95, share * duration.mean))
+        if cost is not None:
+            cost = replace(
+                cost,
+                ci95_per_million=_widened(cost.ci95_per_million, share * cost.per_million),
+                ci95_per_month=_widened(cost.ci95_per_month, share * (cost.per_month or 0.0)),
+            )
+        return replace(self, duration_ms=duration, cost=cost)
+
+
+def _widened(interval: tuple[float, float] | None, half_width: float) -> tuple[float, float] | None:
+    if interval is None:
+        return None
+    low, high = interval
+    middle = (low + high) / 2
+    half = math.hypot((high - low) / 2, half_width)
+    return max(0.0, middle - half), middle + half

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from powertune.model.size_profile import Cost, Distribution
+from powertune.model.size_profile import Cost, Distribution, SizeProfile
 from powertune.model.tuning_run import TuningRun
 from powertune.report import Style, words
 from powertune.text import printable
@@ -15,6 +15,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d",
 
 def render(run: TuningRun, _style: Style) -> str:
     """Return a header and a line for each size; empty cells where nothing is known."""
+    verified = words.is_verified(run)
     code, months = run.pricing.currency.lower(), words.is_monthly(run)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -23,6 +24,7 @@ def render(run: TuningRun, _style: Style) -> str:
             "memory_mb", "status", "basis", "warm", "cold", "failed", "mean_ms", "p50_ms", "p95_ms", "p99_ms",
             "stddev_ms", "ci95_low_ms", "ci95_high_ms", "init_ms", "max_memory_used_mb", f"{code}_per_million",
             *([f"{code}_per_month"] if months else []), "expected_ms", f"expected_{code}_per_million", "outliers",
+            *(["under_quota_p50_ms", "under_quota_predicted_ms"] if verified else []),
             "picks", "recommended", "reason",
         ]
     )  # fmt: skip
@@ -41,11 +43,17 @@ def render(run: TuningRun, _style: Style) -> str:
                 _figure(expected.duration_ms if expected else None),
                 _figure(expected.cost_per_invocation * _PER_MILLION if expected else None),
                 size.outliers.count if size.outliers else "",
+                *(map(_figure, _under_quota(size)) if verified else []),
                 " ".join(words.picks_of(run, size)),
                 "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
             ]
         )  # fmt: skip
     return out.getvalue()
+
+
+def _under_quota(size: SizeProfile) -> tuple[float | None, float | None]:
+    found = size.throttled
+    return (found.p50_ms, found.predicted_at_cpu_ms) if found else (None, None)
 
 
 def _figure(value: float | None) -> str:

@@ -17,24 +17,31 @@ def render(run: TuningRun, _style: Style) -> str:
     said = (*run.recommendation.reasons, words.comparison(run), words.saving(run))
     lines += [escape(line) for line in said if line]
     months = words.is_monthly(run)
-    head = ["Memory", "Duration", "p95", "Cost per 1M", *(["Per month"] if months else [])]
-    lines += ["", f"| {' | '.join(head)} | |", f"|{'---:|' * len(head)}---|"]
-    lines += [_row(run, size, months=months) for size in run.sizes]
-    lines += ["", *(f"- {escape(why)}" for why in (*words.failures(run), *words.alternatives(run)))]
-    lines += [
-        "",
-        *(f"*{escape(note)}*" for note in (words.call_note(run), words.basis_note(run), words.price_note(run)) if note),
+    verified = words.is_verified(run)
+    head = [
+        "Memory",
+        "Duration",
+        *(["Under quota"] if verified else []),
+        "p95",
+        "Cost per 1M",
+        *(["Per month"] if months else []),
     ]
+    lines += ["", f"| {' | '.join(head)} | |", f"|{'---:|' * len(head)}---|"]
+    lines += [_row(run, size, months=months, verified=verified) for size in run.sizes]
+    lines += ["", *(f"- {escape(why)}" for why in (*words.failures(run), *words.alternatives(run)))]
+    notes = (words.call_note(run), *words.quota_notes(run), words.basis_note(run), words.price_note(run))
+    lines += ["", *(f"*{escape(note)}*" for note in notes if note)]
     for warning in run.warnings:
         lines += ["", f"> **{escape(warning.code)}**: {escape(warning.message)}. {escape(warning.hint)}."]
     return "\n".join(lines) + "\n"
 
 
-def _row(run: TuningRun, size: SizeProfile, *, months: bool) -> str:
+def _row(run: TuningRun, size: SizeProfile, *, months: bool, verified: bool) -> str:
     duration, cost = size.duration_ms, size.cost
     cells = [
         f"{size.memory_mb} MB",
         text.duration(duration.mean) if duration else "",
+        *([words.under_quota(size)] if verified else []),
         text.duration(duration.p95) if duration and duration.p95 is not None else "",
         text.money(cost.per_million, cost.currency) if cost else "",
         *([words.per_month(size)] if months else []),

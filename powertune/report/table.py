@@ -16,7 +16,7 @@ from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 from powertune.report import Style, words
 
-_WIDE, _ROOM_FOR_MONTHS = 100, 72
+_WIDE, _ROOM_FOR_MONTHS, _ROOM_FOR_QUOTA = 100, 72, 72
 _LONGEST_BAR, _SHORTEST_BAR = 14, 4
 _WIDEST_NOTE = 22
 """Longer notes wrap rather than take the room of the bars."""
@@ -60,7 +60,12 @@ def render(run: TuningRun, style: Style) -> str:
     for line in (*run.recommendation.reasons, words.comparison(run), words.saving(run)):
         if line:
             console.print(Text(_wrapped(line, style)))
-    for note in (words.call_note(run), words.basis_note(run), words.price_note(run)):
+    for note in (
+        words.call_note(run),
+        *words.quota_notes(run, in_full=style.width < _ROOM_FOR_QUOTA),
+        words.basis_note(run),
+        words.price_note(run),
+    ):
         if note:
             console.print(Text(_wrapped(note, style), "dim"))
     drawn = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -121,6 +126,8 @@ def _columns(run: TuningRun, width: int) -> list[_Column]:
         _Column("Memory", lambda size: f"{size.memory_mb} MB"),
         _Column("Duration", duration("mean"), _mean_ms, _DURATION_COLOR),
     ]
+    if words.is_verified(run) and width >= _ROOM_FOR_QUOTA:
+        columns.append(_Column("Under quota", words.under_quota))
     decides = any(size.status == "ok" and (size.reason or "").startswith("p95") for size in run.sizes)
     if (wide or decides) and any(size.duration_ms and size.duration_ms.p95 is not None for size in run.sizes):
         columns.append(_Column("p95", duration("p95")))

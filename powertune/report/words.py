@@ -1,6 +1,7 @@
 """What the table and the markdown say alike: the rows in words, the headline, the small print."""
 
 from decimal import Decimal
+from typing import TypeGuard
 
 from powertune import text
 from powertune.aws_lambda.bill import figure
@@ -199,9 +200,83 @@ def basis_note(run: TuningRun) -> str | None:
     """Return what durations rest on where they were not measured on Lambda."""
     if not any(size.basis == "scaled" and size.status == "ok" for size in run.sizes):
         return None
+    ratio = run.source.get("speed_ratio")
+    arm = f", with arm64 taken to be {ratio:g} times as fast as x86_64, as was said" if _is_number(ratio) else ""
     if run.source.get("calibrated") is False:
         return (
-            "Durations are scaled from this machine's CPU: compare them, do not quote them."
-            " --duration-at MB=MS anchors them to a duration known from production."
+            f"Durations rest on this machine alone{arm}: compare them, do not quote them. --duration-at MB=MS and"
+            " --anchor FILE scale to durations known from production; --calibrate compares this machine with Lambda."
         )
-    return "Durations are scaled by Lambda's CPU law from durations known from production."
+    if run.source.get("rests_on") == "calibrated-kernels":
+        return (
+            f"Durations rest on kernels known on Lambda{arm}{_host_told(run)}. A duration known from production"
+            " (--duration-at MB=MS, --anchor FILE) says more."
+        )
+    return f"Durations are scaled by Lambda's CPU law from durations known from production{arm}."
+
+
+def _host_told(run: TuningRun) -> str:
+    """Return how the machine of a dry run compares with Lambda, as its file says."""
+    host = run.source.get("host_speed")
+    kernels = host.get("kernels") if isinstance(host, dict) else None
+    if not isinstance(host, dict) or not isinstance(kernels, list):
+        return ""
+    found = [kernel for kernel in kernels if isinstance(kernel, dict) and _is_number(kernel.get("here_ms"))]
+    ratios = [
+        f"{_KERNEL_WORDS.get(str(kernel.get('name')), 'another')} {kernel['lambda_ms'] / kernel['here_ms']:.2f}"
+        for kernel in found
+        if _is_number(kernel.get("lambda_ms")) and kernel["here_ms"] > 0
+    ]
+    unknown = [
+        _KERNEL_WORDS.get(str(kernel.get("name")), "another") for kernel in found if kernel.get("lambda_ms") is None
+    ]
+    told = f": one core there takes {', '.join(ratios)} times as long as here" if ratios else ""
+    told += f" ({' and '.join(unknown)}: not known there)" if unknown else ""
+    spread = host.get("spread")
+    return f"{told}, so figures may be off by a factor of {spread:.2g}" if _is_number(spread) else told
+
+
+_KERNEL_WORDS = {"digests": "for SHA-256", "sort": "for a large sort", "words": "interpreted code"}
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_verified(run: TuningRun) -> bool:
+    """Tell whether sizes were also run under their quota."""
+    return any(size.throttled for size in run.sizes)
+
+
+def under_quota(size: SizeProfile) -> str:
+    """Return what calls really took under the quota of a size, and how far from the prediction: `1.35 s (-0.8 %)`."""
+    found = size.throttled
+    if not found:
+        return ""
+    if found.status != "ok" or found.p50_ms is None:
+        return _STATUS_WORDS.get(found.status, found.status)
+    taken = text.duration(found.p50_ms)
+    expected = found.predicted_at_cpu_ms
+    return f"{taken} ({(found.p50_ms / expected - 1) * 100:+.1f} %)" if expected else taken
+
+
+def quota_notes(run: TuningRun, *, in_full: bool = False) -> list[str]:
+    """Return what the figures of the sizes that were run under their quota mean, and why some have none.
+
+    `in_full` names the figures, too, for where there is no room for a column of them.
+    """
+    found = {size.memory_mb: size.throttled for size in run.sizes if size.throttled}
+    if not found:
+        return []
+    way = text.printable(next(iter(found.values())).way, limit=40)
+    meaning = (
+        f"Under quota: median of calls run here with Lambda's quota and memory limit ({way}), at this machine's speed;"
+        " in brackets how far that is from what the CPU law says of them."
+    )
+    listed = [f"{size.memory_mb} MB {under_quota(size)}" for size in run.sizes if size.throttled]
+    notes = [meaning, *([f"Under quota: {', '.join(listed)}."] if in_full else [])]
+    for memory_mb, one in found.items():
+        if one.status != "ok":
+            reason = text.printable(one.reason or "no reason given", limit=200)
+            notes.append(f"{memory_mb} MB under quota: {_STATUS_WORDS.get(one.status, one.status)}: {reason}")
+    return notes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from powertune.aws_lambda.calibration import Work
-from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, shortest_wall_time_ms, wall_time_ms
+from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, mean_wall_time_ms
 from powertune.aws_lambda.memory import MAX_MEMORY_MB, MIN_MEMORY_MB
 from powertune.aws_lambda.report_record import DamagedRecordError, checked_number
 from powertune.model.invocation import Invocation
@@ -55,10 +55,7 @@ class CpuTimes:
         most = max(self.threads, default=1)
         while threads < most and cpu_ms > threads * (duration_ms + CPU_RESOLUTION_MS):
             threads += 1
-        computing_ms = max(
-            wall_time_ms([(cpu_ms, 0.0)], memory_mb, threads=threads),
-            shortest_wall_time_ms(cpu_ms, memory_mb, threads=threads),
-        )
+        computing_ms = mean_wall_time_ms([(cpu_ms, 0.0)], memory_mb, threads=threads)
         return Work(max(0.0, cpu_ms - RUNTIME_OVERHEAD_MS), max(0.0, duration_ms - computing_ms), threads)
 
 

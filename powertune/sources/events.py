@@ -1,4 +1,4 @@
-"""Which event each invocation of a live run gets: one for all, a weighted mix, or one line after the other."""
+"""Which event each invocation gets: one for all, a weighted mix, or one line after the other."""
 
 import hashlib
 import json
@@ -51,6 +51,10 @@ class Events(Protocol):
     def weights(self) -> Mapping[str, float]:
         """Weight by event name, where the runs are a mix to be weighed; else empty."""
 
+    @property
+    def fewest(self) -> int:
+        """How many warm runs a size must have."""
+
     def hand(self, memory_mb: int, samples: int) -> Hand:
         """Return the events for `samples` warm runs at a memory size, which may be asked for more."""
 
@@ -91,6 +95,11 @@ class OneEvent:
         """Nothing to weigh."""
         return {}
 
+    @property
+    def fewest(self) -> int:
+        """One is enough."""
+        return 1
+
     def hand(self, memory_mb: int, samples: int) -> Hand:  # noqa: ARG002 - alike for all
         """Return the same event for ever."""
         return self
@@ -119,6 +128,11 @@ class WeightedEvents:
         total = math.fsum(event.weight for event in self._events)
         return {event.name: event.weight / total for event in self._events}
 
+    @property
+    def fewest(self) -> int:
+        """One for each event."""
+        return len(self._events)
+
     def hand(self, memory_mb: int, samples: int) -> Hand:
         """Return `samples` events in their proportions, and then as many again."""
         # Each size has an order of its own, so that no event always meets the same environment.
@@ -127,7 +141,7 @@ class WeightedEvents:
 
     def check(self, runs: int, samples: int) -> None:  # noqa: ARG002 - the number per size decides
         """Raise UsageError where a size has fewer runs than there are events."""
-        if samples < len(self._events):
+        if samples < self.fewest:
             raise UsageError(
                 f"{samples} runs per size are fewer than the {len(self._events)} payloads",
                 hint=f"give each payload a run: --samples {len(self._events)} or more",
@@ -166,6 +180,11 @@ class EventLines:
     def weights(self) -> Mapping[str, float]:
         """Nothing to weigh: the lines are the mix."""
         return {}
+
+    @property
+    def fewest(self) -> int:
+        """One is enough."""
+        return 1
 
     def hand(self, memory_mb: int, samples: int) -> Hand:  # noqa: ARG002 - all sizes draw from the same lines
         """Return the lines that are left."""

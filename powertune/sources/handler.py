@@ -1,28 +1,18 @@
-"""Finds a Python handler and calls it in this process.
+"""Handlers by name, and what a call of one gave, in whatever process it ran."""
 
-Calling in-process keeps debuggers, mocks and monkeypatches working, and has its price: a crash in C code takes
-powertune with it.
-"""
-
-import importlib
-import inspect
-import json
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from powertune import text
 from powertune.aws_lambda.calibration import Work
-from powertune.aws_lambda.memory import MAX_PAYLOAD_BYTES
-from powertune.errors import BadInputError, FunctionFailedError, UsageError
+from powertune.errors import BadInputError, FunctionFailedError, PowertuneError, UsageError
 from powertune.model.invocation import Status
-from powertune.sources.containment import HandlerTimeoutError, deadline
-from powertune.sources.meter import Clocks, children_growth_mb, restart_peak_memory, work_between
-from powertune.sources.worker import peak_memory_mb
+from powertune.sources import worker
+from powertune.sources.containment import HandlerTimeoutError
+from powertune.sources.worker import Failure, LoadError
 
 Handler = Callable[[Any, Any], Any]
 
@@ -36,9 +26,13 @@ class Call:
     work: Work
     wall_ms: float
     memory_growth_mb: float
-    """Peak memory of this process, and of the largest child, above what was resident before the first call."""
+    """Peak memory of its process, and of all it started, above what was resident before the first call."""
     status: Status = "ok"
     error: str | None = None
+    cold: bool = False
+    """Whether it was the first of its process."""
+    payload: str | None = None
+    """Name of the payload, where there are several."""
 
 
 def split_handler(spec: str) -> tuple[str, str]:
@@ -64,117 +58,50 @@ def load_handler(module_name: str, function: str) -> Handler:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise BadInputError(
-                f"there is no module {error.name!r}",
-                hint=f"run powertune from the folder that holds it, or put that on PYTHONPATH; {_FORMS}",
-            ) from None
-        raise FunctionFailedError(
-            f"{module_name} cannot be imported: {describe_error(error)}",
-            hint="install the handler's dependencies into the environment that powertune runs in",
-        ) from error
-    except (KeyboardInterrupt, HandlerTimeoutError):
-        raise
-    except BaseException as error:
-        raise FunctionFailedError(
-            f"{module_name} fails while it is imported: {describe_error(error)}",
-            hint="on Lambda this is an init error: mend it first; -v shows what it printed",
-        ) from error
-    for name in function.split("."):
-        found = _attribute(found, name, module_name)
-    if not callable(found):
-        raise BadInputError(f"{module_name}:{function} is not a function", hint=_FORMS)
-    handler: Handler = found
-    return handler
+        return cast("Handler", worker.load_handler(module_name, function, (KeyboardInterrupt, HandlerTimeoutError)))
+    except LoadError as error:
+        failure = Failure.of(error.error) if error.error else None
+        missing = isinstance(error.error, ModuleNotFoundError)
+        raise load_problem(module_name, function, error, failure, missing=missing) from error.error
 
 
-def _attribute(owner: Any, name: str, module_name: str) -> Any:
-    try:
-        return getattr(owner, name)
-    except Exception:  # noqa: BLE001 - a module may have a __getattr__ of its own
-        known = [found for found in dir(owner) if not found.startswith("_") and callable(getattr(owner, found, None))]
-    raise BadInputError(
-        f"{module_name} has no function {name!r}",
-        hint=text.nearest(name, known) or f"it has: {', '.join(known[:8]) or 'no functions'}",
+def load_problem(
+    module_name: str, function: str, error: LoadError, failure: Failure | None, *, missing: bool
+) -> PowertuneError:
+    """Return what to tell of a handler that cannot be loaded. `missing`: it imports what is not installed."""
+    if error.kind == "no-module":
+        return BadInputError(
+            f"there is no module {text.printable(error.name, limit=80)!r}",
+            hint=f"run powertune from the folder that holds it, or put that on PYTHONPATH; {_FORMS}",
+        )
+    if error.kind == "no-function":
+        name, known = text.printable(error.name, limit=80), [text.printable(found, limit=80) for found in error.known]
+        return BadInputError(
+            f"{module_name} has no function {name!r}",
+            hint=text.nearest(name, known) or f"it has: {', '.join(known[:8]) or 'no functions'}",
+        )
+    if error.kind == "not-callable":
+        return BadInputError(f"{module_name}:{function} is not a function", hint=_FORMS)
+    words = describe(failure) if failure else error.kind
+    if missing:
+        return FunctionFailedError(
+            f"{module_name} cannot be imported: {words}",
+            hint="install the handler's dependencies into the environment that powertune runs in, or name the"
+            " handler's own interpreter with --python",
+        )
+    return FunctionFailedError(
+        f"{module_name} fails while it is imported: {words}",
+        hint="on Lambda this is an init error: mend it first; -v shows what it printed",
     )
 
 
-def describe_error(error: BaseException) -> str:
-    """Return `ValueError: no such order` for an exception of the handler, safe to show."""
-    if isinstance(error, SystemExit):
-        return f"Runtime.ExitError: it called sys.exit({_shown(error.code, limit=40)})"
-    name, message = text.printable(type(error).__name__, limit=80), _shown(error)
-    return (f"{name}: {message}" if message else name) + _place(error)
+def describe(failure: Failure) -> str:
+    """Return `ValueError: no such order (orders.py:12)` for a failure in the handler's words, safe to show."""
+    kind, message = text.printable(failure.kind, limit=80), text.printable(failure.message)
+    place = f" ({text.printable(failure.file, limit=60)}:{failure.line})" if failure.file else ""
+    return (f"{kind}: {message}" if message else kind) + place
 
 
-def _place(error: BaseException) -> str:
-    """Return ` (orders.py:12)`, where an exception was raised; nothing for one raised in our own call."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames or frames[-1].filename == __file__:
-        return ""
-    return f" ({text.printable(os.path.basename(frames[-1].filename), limit=60)}:{frames[-1].lineno})"  # noqa: PTH119 - any text
-
-
-def _shown(value: object, limit: int = 200) -> str:
-    """Return `value` as text, nothing where its own code fails at that."""
-    try:
-        return text.printable(value, limit=limit)
-    except Exception:  # noqa: BLE001 - __str__ of a stranger may do anything
-        return ""
-
-
-def call_handler(handler: Handler, payload: str, context: object, timeout_s: float, resident_mb: float) -> Call:
-    """Call `handler` once with a fresh copy of the JSON `payload` and return what it took.
-
-    `resident_mb` is what this process held before the first call. A handler that raises, exits, hangs or returns what
-    JSON cannot hold gives a failed call, not an exception.
-    """
-    event = json.loads(payload)
-    status: Status = "ok"
-    problem: str | None = None
-    result: object = None
-    restart_peak_memory()
-    before = after = Clocks.read()
-    try:
-        with deadline(timeout_s):
-            before = Clocks.read()
-            try:
-                result = handler(event, context)
-            finally:
-                after = Clocks.read()
-    except HandlerTimeoutError:
-        status, problem = "timed-out", f"no answer within {text.duration(timeout_s * 1000)}"
-    except MemoryError as error:
-        status, problem = "out-of-memory", describe_error(error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - whatever a handler raises is a result
-        status, problem = "failed", describe_error(error)
-    else:
-        problem = _marshal_problem(result)
-        status = "failed" if problem else "ok"
-    growth_mb = max(0.0, peak_memory_mb() - resident_mb) + children_growth_mb(before, after)
-    return Call(work_between(before, after), after.wall_ms - before.wall_ms, growth_mb, status, problem)
-
-
-def _marshal_problem(result: object) -> str | None:
-    """Return why Lambda could not send `result` back, or None."""
-    kind = text.printable(type(result).__name__, limit=80)
-    if inspect.iscoroutine(result):
-        result.close()
-        return f"Runtime.MarshalError: it returned a {kind}; Lambda does not await Python handlers"
-    try:
-        size = len(json.dumps(result, default=_decimal_as_number, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    except Exception as error:  # noqa: BLE001 - a result may bring methods of its own
-        return f"Runtime.MarshalError: it returned a {kind} that JSON cannot hold ({_shown(error, limit=80)})"
-    if size > MAX_PAYLOAD_BYTES:
-        return f"Function.ResponseSizeTooLarge: it returned {size / 1e6:.1f} MB; Lambda takes 6 MB"
-    return None
-
-
-def _decimal_as_number(value: object) -> float:
-    if isinstance(value, Decimal):  # the Python runtime takes decimals
-        return float(value)
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
+def no_answer(timeout_s: float) -> str:
+    """Return the reason of a call that timed out."""
+    return f"no answer within {text.duration(timeout_s * 1000)}"

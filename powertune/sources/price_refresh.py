@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -26,6 +25,7 @@ from powertune.aws_lambda.price_book import (
 )
 from powertune.aws_lambda.price_list import Offer, PriceListError, read_api_products, read_offer_file, region_row
 from powertune.errors import AwsError, BadInputError, UsageError
+from powertune.sources.cache import cache_folder, keep
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -74,12 +74,7 @@ class Outcome:
 
 def cache_path() -> Path:
     """Return the file for refreshed prices: in POWERTUNE_CACHE_DIR, else in the user's cache folder of the platform."""
-    given = os.environ.get("POWERTUNE_CACHE_DIR")
-    if given:
-        return Path(given) / _CACHE_NAME
-    import platformdirs  # noqa: PLC0415 - late, as it takes time to load
-
-    return platformdirs.user_cache_path("powertune") / _CACHE_NAME
+    return cache_folder() / _CACHE_NAME
 
 
 def refreshed_prices() -> Refreshed:
@@ -333,30 +328,9 @@ def _read_file(path: str) -> Offer:
 
 def _keep(outcomes: Iterable[Outcome]) -> None:
     """Write what was refreshed beside what other refreshes have left: whole or not at all. Raises BadInputError."""
-    import tempfile  # noqa: PLC0415 - slow to load, and only this needs it
-
     new = {outcome.region: outcome.after for outcome in outcomes if outcome.after is not None}
     if not new:
         return
     rows = {**refreshed_prices().rows, **new}
     document = {"format": _FORMAT, "regions": {name: row_document(rows[name]) for name in sorted(rows)}}
-    path = cache_path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{_CACHE_NAME}-")
-        temporary = Path(name)
-        try:
-            with os.fdopen(fd, "w", encoding="utf-8") as stream:
-                stream.write(json.dumps(document, indent=1) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as error:
-        raise BadInputError(
-            f"{text.printable(path)} cannot be written: {error.strerror or error}",
-            hint="set POWERTUNE_CACHE_DIR to a folder you can write to",
-        ) from error
+    keep(cache_path(), json.dumps(document, indent=1) + "\n")

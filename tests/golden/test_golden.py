@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -10,9 +11,12 @@ from types import TracebackType
 import pytest
 
 import powertune
+from powertune.aws_lambda.host_speed import HostSpeed, KernelSpeed
+from powertune.aws_lambda.scale import Scale
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
+from powertune.model.size_profile import Throttled
 from powertune.model.source import SourceFacts
 from powertune.report import Style, render
 
@@ -20,6 +24,14 @@ HERE = Path(__file__).parent
 
 # The worked example of the AWS Lambda operator guide: a search for prime numbers, mean duration in ms by memory in MB.
 PRIMES_MS = {128: 11722.965, 256: 6678.945, 512: 3194.954, 1024: 1465.984}
+
+HOST = HostSpeed(
+    "AMD EPYC 7R13",
+    "3.13.1",
+    "x86_64",
+    "2026-11-26",
+    [KernelSpeed("digests", 497.3, 372.9), KernelSpeed("sort", 9858.7, 14788.0), KernelSpeed("words", 31.5, None)],
+)
 
 STYLES = {
     "80": Style(80),
@@ -145,6 +157,26 @@ def dry_run() -> powertune.TuningRun:
     return powertune.tune(ScaledSource(), current_memory_mb=512)
 
 
+class VerifiedSource(ScaledSource):
+    """The same, held against kernels known on Lambda, and run under the quota of three sizes."""
+
+    facts = replace(
+        ScaledSource.facts,
+        calibrated=True,
+        details=Scale(host=HOST, speed_ratio=1.2).details(),
+        common_error={256: 0.4, 512: 0.4, 1024: 0.3, 1769: 0.3, 3008: 0.3},
+        throttled={
+            128: Throttled("cgroup v2", status="out-of-memory", reason="took more memory than 128 MB leave it"),
+            512: Throttled("cgroup v2", 5, "ok", None, 318.4, 321.0, 1.02, 326.5, 74, 141.5),
+            1024: Throttled("cgroup v2", 5, "ok", None, 171.0, 165.5, 1.0, 165.5, 31, 141.5),
+        },
+    )
+
+
+def verified() -> powertune.TuningRun:
+    return powertune.tune(VerifiedSource(), architecture="arm64")
+
+
 def nothing_qualifies() -> powertune.TuningRun:
     return powertune.tune(ScaledSource(), max_duration_ms=100)
 
@@ -176,6 +208,7 @@ RUNS = {
     "live": live,
     "monthly": monthly,
     "noisy": noisy,
+    "verified": verified,
 }
 
 

@@ -423,7 +423,8 @@ def test_with_cpu_time_one_memory_size_is_enough(estimate: Estimate, write: Writ
     for memory_mb in (512, 1024, 1769, 3008):
         size = done.size(memory_mb)
         assert size["basis"] == "scaled"
-        assert size["duration_ms"]["mean"] == pytest.approx(6690 * 1769 / min(memory_mb, 1769), rel=0.02)
+        # Smaller sizes stop more often, and each stop costs some CPU: at 256 MB that is 3.5 % more than at one vCPU.
+        assert size["duration_ms"]["mean"] == pytest.approx(6690 * 1769 / min(memory_mb, 1769), rel=0.04)
     assert "scaled-by-cpu-time" in done.warnings()
 
 

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from powertune.analysis.duration_model import Evidence, predict
 from powertune.analysis.recommendation import Choice, objection, recommend
 from powertune.analysis.statistics import summarise
-from powertune.aws_lambda.cpu import MB_PER_VCPU, PERIOD_MS, TICK_MS, visible_vcpus, wall_time_ms
+from powertune.aws_lambda.cpu import (
+    KEPT_MS,
+    MB_PER_VCPU,
+    PERIOD_MS,
+    TICK_MS,
+    mean_wall_time_ms,
+    visible_vcpus,
+    wall_time_ms,
+)
 from powertune.aws_lambda.memory import parse_sizes
 from powertune.aws_lambda.pricing import (
     ARCHITECTURES,
@@ -205,6 +213,30 @@ def test_a_wait_at_the_end_adds_its_length_and_nothing_else(
     before_ms = wall_time_ms(in_ms(segments), memory_mb, threads=threads)
     after_ms = wall_time_ms([*in_ms(segments), (0, wait / 1000)], memory_mb, threads=threads)
     assert after_ms == pytest.approx(before_ms + wait / 1000, abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(segments_us, memory_sizes, thread_counts, st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_mean_of_many_runs_is_at_least_work_at_full_speed_and_what_quotas_can_grant(
+    segments: list[tuple[int, int]], memory_mb: int, threads: int, in_step: float
+) -> None:
+    running = running_threads(memory_mb, threads)
+    found_ms = mean_wall_time_ms(in_ms(segments), memory_mb, threads=threads, in_step=in_step)
+    assert found_ms >= sum(cpu / running + wait for cpu, wait in segments) / 1000 - 1e-6
+    if has_whole_vcpus(memory_mb, threads):
+        return
+    # One quota at once, one each period, and at the end each thread may owe a tick and what its core had kept.
+    owed_ms = running * (TICK_MS + KEPT_MS)
+    cpu_ms = sum(cpu for cpu, _ in segments) / 1000
+    assert found_ms >= fluid_ms(cpu_ms - owed_ms, memory_mb) - PERIOD_MS - 1e-6
+
+
+@settings(max_examples=60)
+@given(st.floats(0, 400), memory_sizes, neighbours)
+def test_the_mean_of_many_runs_hardly_grows_with_more_memory(cpu_ms: float, memory_mb: int, more_mb: int) -> None:
+    larger_mb = min(10_240, memory_mb + more_mb)
+    smaller_ms, larger_ms = (mean_wall_time_ms([(cpu_ms, 0)], size) for size in (memory_mb, larger_mb))
+    assert larger_ms <= smaller_ms + TICK_MS + 1e-6
 
 
 # Prices.

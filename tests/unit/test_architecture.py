@@ -35,7 +35,7 @@ AT_HOME: dict[str, set[str]] = {
     "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
-    "platformdirs": {"sources/aws/journal.py", "sources/price_refresh.py"},
+    "platformdirs": {"sources/aws/journal.py", "sources/cache.py"},
 }
 
 
@@ -86,8 +86,9 @@ def test_the_model_is_standard_library_only() -> None:
             assert name.split(".")[0] in {*sys.stdlib_module_names, "powertune"}
 
 
-def test_the_worker_needs_nothing_but_the_standard_library() -> None:
+@pytest.mark.parametrize("file", ["worker.py", "watcher.py"])
+def test_what_runs_by_itself_needs_nothing_but_the_standard_library(file: str) -> None:
     import sys  # noqa: PLC0415 - used here alone
 
-    for name in imported(PACKAGE / "sources" / "worker.py"):
+    for name in imported(PACKAGE / "sources" / file):
         assert name.split(".")[0] in sys.stdlib_module_names

@@ -4,7 +4,7 @@ from statistics import fmean
 
 import pytest
 
-from powertune.aws_lambda.calibration import Calibration, Work, calibrate
+from powertune.aws_lambda.calibration import Calibration, Segment, Work, calibrate
 from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS
 
 COMPUTING = Work(cpu_ms=100.0, wait_ms=0.0)
@@ -147,3 +147,45 @@ def test_waiting_hides_throttling_but_never_grants_more_than_the_quota(waits: in
 def test_waits_between_computations_let_quotas_catch_up() -> None:
     together, parted = Work(40.0, 400.0).duration_at_ms(256), Work(40.0, 400.0, waits=20).duration_at_ms(256)
     assert parted < together
+
+
+def test_what_a_fit_of_several_durations_leaves_holds_for_the_sizes_around_them() -> None:
+    truth = {256: 430.0, 512: 215.0, 1024: 125.0}  # 1024 MB is slower than any CPU law says
+    fit = calibrate([COMPUTING], truth)
+    for size, known_ms in truth.items():
+        assert COMPUTING.duration_at_ms(size, fit) == pytest.approx(known_ms)
+    assert fit.worst_error > 0.01
+    assert fit.factor_at(128) == fit.factor_at(256)
+    assert fit.factor_at(3008) == fit.factor_at(1024)
+    between = sorted((fit.factor_at(512), fit.factor_at(1024)))
+    assert between[0] < fit.factor_at(724) < between[1]
+
+
+def test_throttled_here_nothing_of_lambda_is_in_it() -> None:
+    assert COMPUTING.throttled_here_ms(1769) == pytest.approx(100)
+    assert COMPUTING.throttled_here_ms(1769, 1.2) == pytest.approx(120)
+    assert WAITING.throttled_here_ms(128) == pytest.approx(102, rel=0.15)
+    assert COMPUTING.throttled_here_ms(512) == pytest.approx(100 * 1769 / 512, rel=0.06)
+
+
+def test_work_that_was_seen_in_order_is_taken_in_that_order() -> None:
+    waits_between = Work(40, 40, 1, 2, (Segment(20, 40), Segment(20, 0)))
+    waits_first = Work(40, 40, 1, 2, (Segment(0, 40), Segment(40, 0)))
+    assert waits_between.duration_at_ms(512) < waits_first.duration_at_ms(512)
+    assert waits_between.duration_at_ms(1769) == pytest.approx(waits_first.duration_at_ms(1769))
+
+
+def test_waiting_that_a_known_duration_adds_goes_where_the_work_waited() -> None:
+    work = Work(40, 40, 1, 2, (Segment(20, 40), Segment(20, 0)))
+    longer = work.duration_at_ms(1769, Calibration(1.0, 20.0))
+    assert longer == pytest.approx(work.duration_at_ms(1769) + 20)
+    never_waited = Work(40, 0, 1, 1, (Segment(40, 0),))
+    assert never_waited.duration_at_ms(1769, Calibration(1.0, 20.0)) == pytest.approx(
+        never_waited.duration_at_ms(1769) + 20
+    )
+
+
+def test_known_durations_are_met_by_work_that_was_seen_in_order() -> None:
+    works = [Work(60, 50, 1, 2, (Segment(30, 50), Segment(30, 0)))] * 3
+    fit = calibrate(works, {512: 300.0})
+    assert works[0].duration_at_ms(512, fit) == pytest.approx(300, rel=0.05)

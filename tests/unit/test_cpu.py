@@ -1,10 +1,18 @@
 """The CPU law: the reference simulator's figures, and what must hold for any work."""
 
 import math
+from statistics import mean
 
 import pytest
 
-from powertune.aws_lambda.cpu import MB_PER_VCPU, PERIOD_MS, vcpu_share, visible_vcpus, wall_time_ms
+from powertune.aws_lambda.cpu import (
+    MB_PER_VCPU,
+    PERIOD_MS,
+    mean_wall_time_ms,
+    vcpu_share,
+    visible_vcpus,
+    wall_time_ms,
+)
 
 # Wall time in ms of C ms of CPU, by memory size. Source: the reference simulator that was checked against AWS data.
 REFERENCE_MS = {
@@ -167,3 +175,71 @@ def test_a_phase_near_the_end_of_a_period_gets_two_quotas_quickly() -> None:
 @pytest.mark.parametrize("phase_ms", [0.0, 3.0, 19.0])
 def test_the_phase_is_nothing_to_a_function_with_a_whole_vcpu(phase_ms: float) -> None:
     assert wall_time_ms([(123, 45)], 1769, phase_ms=phase_ms) == pytest.approx(168)
+
+
+# --- many runs, in a kernel that minds sleeping and waking ---
+
+
+@pytest.mark.parametrize("memory_mb", [1769, 3008])
+def test_the_mean_of_many_runs_is_one_run_where_nothing_is_throttled(memory_mb: int) -> None:
+    assert mean_wall_time_ms([(50, 7), (20, 0)], memory_mb) == pytest.approx(77)
+
+
+# Medians under a control group of Linux 6.18: so many times computing and waiting, ms at 128 MB and at 512 MB.
+@pytest.mark.parametrize(
+    ("segments", "memory_mb", "measured_ms"),
+    [
+        ([(2, 10)] * 10, 128, 269),
+        ([(3, 30)] * 10, 128, 435),
+        ([(10, 10)] * 10, 128, 1378),
+        ([(1, 2)] * 60, 128, 830),
+        ([(2, 10)] * 10, 512, 121),
+        ([(3, 30)] * 10, 512, 331),
+        ([(10, 10)] * 10, 512, 337),
+        ([(1, 2)] * 60, 512, 208),
+        ([(100, 0)], 512, 333),
+        ([(300, 0)], 1024, 509),
+    ],
+)
+def test_work_that_sleeps_and_wakes_takes_about_as_long_as_in_a_control_group(
+    segments: list[tuple[float, float]], memory_mb: int, measured_ms: float
+) -> None:
+    found_ms = mean_wall_time_ms(segments, memory_mb, in_step=0.0, resume_ms=0.0)  # in the CPU time measured there
+    assert found_ms == pytest.approx(measured_ms, rel=0.1)
+
+
+@pytest.mark.parametrize("waits", [1, 20, 200])
+def test_waits_never_grant_more_than_the_quota(waits: int) -> None:
+    # 200 ms at 0.0724 of a vCPU are 2,764 ms; one tick, one period and what a core keeps may be owed at the end.
+    assert mean_wall_time_ms([(200 / waits, 800 / waits)] * waits, 128) >= (200 - 4 - 1) / (128 / 1769) - PERIOD_MS
+
+
+@pytest.mark.parametrize("cpu_ms", [200.0, 800.0, 3000.0])
+@pytest.mark.parametrize("memory_mb", [128, 512, 1024])
+def test_skipped_periods_are_worth_what_simulated_ones_are(cpu_ms: float, memory_mb: int) -> None:
+    skipped_ms = mean_wall_time_ms([(cpu_ms, 0)], memory_mb, resume_ms=0.0)
+    whole_ms = mean(wall_time_ms([(cpu_ms, 0)], memory_mb, phase_ms=phase_ms) for phase_ms in range(20))
+    assert skipped_ms == pytest.approx(whole_ms, rel=0.03)
+
+
+def test_each_stop_costs_what_going_on_costs() -> None:
+    free_ms, dear_ms = (mean_wall_time_ms([(500, 0)], 256, resume_ms=resume_ms) for resume_ms in (0.0, 0.15))
+    # The quota of 2.9 ms is overdrawn by runs of 4 ms: some 125 stops at 0.15 ms, paid for at the share of 256 MB.
+    assert dear_ms - free_ms == pytest.approx(125 * 0.15 / (256 / 1769), rel=0.15)
+
+
+def test_each_segment_may_have_threads_of_its_own() -> None:
+    alone = wall_time_ms([(100, 50)], 1769)
+    together = wall_time_ms([(100, 0)], 3538, threads=2)
+    assert wall_time_ms([(100, 50), (100, 0)], 3538, threads=[1, 2]) == pytest.approx(alone + together)
+
+
+@pytest.mark.parametrize("memory_mb", [128, 512, 1024, 1769, 3008])
+def test_one_number_of_threads_is_that_of_every_segment(memory_mb: int) -> None:
+    segments = [(30.0, 10.0), (50.0, 0.0), (70.0, 5.0)]
+    assert wall_time_ms(segments, memory_mb, threads=[2, 2, 2]) == wall_time_ms(segments, memory_mb, threads=2)
+
+
+def test_one_thread_is_not_throttled_by_a_quota_of_more_than_one_core() -> None:
+    assert wall_time_ms([(100, 0), (500, 0)], 2048, threads=[2, 1]) == pytest.approx(550, rel=0.1)
+    assert wall_time_ms([(500, 0), (10, 0)], 2048, threads=[1, 2]) == pytest.approx(505, rel=0.02)
