@@ -60,6 +60,8 @@ _STEPPED_LOG_ODDS = 3.0
 _SAME_TERMS = 1e-4
 """Relative singular value below which two terms are the same one at the sizes measured."""
 _TELLS_OF_SECOND_VCPU = 1.1
+_MOST_EVIDENCE = 200
+"""Sizes that a prediction rests on at most: the work grows with the third power of their number."""
 _SHORTEST_MS = 0.001
 """What a duration recorded as 0 is taken for: logarithms need something."""
 
@@ -183,6 +185,9 @@ def predict(evidence: Sequence[Evidence], sizes_mb: Sequence[int], *, seed: int 
     """
     import numpy as np  # noqa: PLC0415
 
+    if not sizes_mb:
+        return {}
+    evidence = _thinned(evidence)
     measured = [item.memory_mb for item in evidence]
     model = DurationModel([*measured, *sizes_mb], seed=seed)
     curves = model.given(evidence)
@@ -193,6 +198,15 @@ def predict(evidence: Sequence[Evidence], sizes_mb: Sequence[int], *, seed: int 
         interval = float(low[place]), float(high[place])
         found[size] = Prediction(float(curves[:, place].mean()), interval)
     return found
+
+
+def _thinned(evidence: Sequence[Evidence]) -> Sequence[Evidence]:
+    """Return evidence of no more sizes than tell anything new, at even steps through memory."""
+    if len(evidence) <= _MOST_EVIDENCE:
+        return evidence
+    known = sorted(evidence, key=lambda item: item.memory_mb)
+    last = len(known) - 1
+    return [known[round(step * last / (_MOST_EVIDENCE - 1))] for step in range(_MOST_EVIDENCE)]
 
 
 def knows_parallel_speed(measured_mb: Sequence[int], memory_mb: int) -> bool:

@@ -320,17 +320,16 @@ def hopeless_sizes(sizes_mb: Sequence[int], runs: Mapping[int, Sequence[Invocati
     ran needs at least what was used at a larger one.
     """
     hopeless: dict[int, str] = {}
+    least_mb, why = 0, ""
     for tried, found in sorted(runs.items()):
         ends = {run.status for run in found}
-        if found and "ok" not in ends:
-            hopeless[tried] = "no run succeeded"
-            short = (
-                {"out-of-memory": "memory", "timed-out": "time"}.get(next(iter(ends), ""), "") if len(ends) == 1 else ""
-            )
-            if short:
-                hopeless |= {size: f"{tried} MB ran out of {short}" for size in sizes_mb if size < tried}
         used_mb = max((run.max_memory_used_mb or 0.0 for run in found), default=0.0)
         if used_mb > (1 - MEMORY_HEADROOM) * tried:
-            hopeless.setdefault(tried, "too little memory is left free")
-        hopeless |= {size: f"{tried} MB used {used_mb:.0f} MB" for size in sizes_mb if size < min(tried, used_mb)}
-    return hopeless
+            hopeless[tried] = "too little memory is left free"
+        if found and "ok" not in ends:
+            hopeless[tried] = "no run succeeded"
+            if ends <= _OUT_OF.keys():
+                least_mb, why = tried, f"{tried} MB ran out of {_OUT_OF[min(ends)]}"
+        if min(tried, used_mb) > least_mb:
+            least_mb, why = math.ceil(min(tried, used_mb)), f"{tried} MB used {used_mb:.0f} MB"
+    return {size: why for size in sizes_mb if size < least_mb} | hopeless
