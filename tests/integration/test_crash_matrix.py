@@ -18,7 +18,8 @@ from zygote import Crash, Ended, How, Moment, Zygote
 
 SIZES_MB = [128, 256, 512, 1024, 1769, 3008]
 TUNE = ("--yes", "-q", "-m", ",".join(map(str, SIZES_MB)), "-f", "json")
-FEW, MANY = ("-n", "1", "--parallel", "1"), ("-n", "8", "--parallel", "4")
+FEW = ("--search", "full", "-n", "1", "--parallel", "1")
+MANY = ("--search", "full", "-n", "8", "--parallel", "4")
 FEWEST_CALLS = 45
 """Of a run of six sizes: 4 to look, some 20 to prepare, 12 invocations, 2 to put back, 8 to clean up."""
 NOTHING_LEFT = "There is nothing to put back.\n"

@@ -69,7 +69,7 @@ def tune_at_once(sizes_mb: Sequence[int], samples: int, state_folder: str, save:
     began, began_cpu_s, before_mb = time.monotonic(), time.process_time(), _peak_mb()
     pace = powertune.Pace(parallel=8, time_scale=0, poll_s=0.01)
     source = powertune.AwsSource(NAME, sizes=sizes_mb, pace=pace, state_folder=Path(state_folder))
-    run = powertune.tune(source, samples=samples)
+    run = powertune.tune(source, search="full", samples=samples)
     Path(save).write_text(run.to_json(), encoding="utf-8")
     return Sized(run, time.monotonic() - began, time.process_time() - began_cpu_s, before_mb, _peak_mb())
 
