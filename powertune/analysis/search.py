@@ -28,7 +28,7 @@ _FIRST_SIZES_MB = {"adaptive": (128, 1024, MB_PER_VCPU), "frugal": (128, 1024)}
 the bend between them; what lies above one vCPU is dear and can only help several threads, so it is asked for later."""
 
 _ENOUGH_FAILURES = 3
-"""Sizes without a run that succeeded after which a function is given up."""
+"""Sizes at which a function fails, with memory and time enough, after which it is given up."""
 _LEAST_GAIN_PER_RUN = {"adaptive": 0.001, "frugal": 0.003}
 """What an invocation has to promise, counting twice what costs as much as one at the cheapest size: a quarter to a half
 of the least gain."""
@@ -151,7 +151,8 @@ class AdaptiveSearch:
         hopeless = hopeless_sizes(self._model.sizes_mb, runs)
         left = [size for size in self._model.sizes_mb if size not in hopeless]
         known = self._known(runs)
-        if not left or (not known and sum(bool(found) for found in runs.values()) >= _ENOUGH_FAILURES):
+        broken = [found for found in runs.values() if found and _short_of(found) is None]
+        if not left or (not known and len(broken) >= _ENOUGH_FAILURES):
             self.why = "the function succeeded at no size that was tried"
             return []
         first = [size for size in self._first(left) if size not in known and size not in self._used_up]
@@ -324,13 +325,17 @@ def hopeless_sizes(sizes_mb: Sequence[int], runs: Mapping[int, Sequence[Invocati
         ends = {run.status for run in found}
         if found and "ok" not in ends:
             hopeless[tried] = "no run succeeded"
-            short = (
-                {"out-of-memory": "memory", "timed-out": "time"}.get(next(iter(ends), ""), "") if len(ends) == 1 else ""
-            )
-            if short:
+            if short := _short_of(found):
                 hopeless |= {size: f"{tried} MB ran out of {short}" for size in sizes_mb if size < tried}
+                continue
         used_mb = max((run.max_memory_used_mb or 0.0 for run in found), default=0.0)
         if used_mb > (1 - MEMORY_HEADROOM) * tried:
             hopeless.setdefault(tried, "too little memory is left free")
         hopeless |= {size: f"{tried} MB used {used_mb:.0f} MB" for size in sizes_mb if size < min(tried, used_mb)}
     return hopeless
+
+
+def _short_of(runs: Sequence[Invocation]) -> str | None:
+    """Return what a size without a success had too little of, where all its runs ended alike for want of it."""
+    ends = {run.status for run in runs}
+    return _OUT_OF.get(ends.pop()) if len(ends) == 1 else None

@@ -65,3 +65,5 @@ class SourceFacts:
     """Mean duration in ms at any memory size in MB by the CPU law, where CPU time was recorded."""
     environments: Mapping[str, str] = field(default_factory=dict)
     """Execution environment by request id, for runs whose environment became known only afterwards."""
+    stopped: str = ""
+    """Why the source makes no further runs at any size, where that is so."""
