@@ -179,7 +179,7 @@ class AdaptiveSearch:
                 if counts[size] < self._most_per_size:
                     return [size]
         for pick in beliefs.picks():
-            if pick in counts and counts[pick] < _FEWEST_RUNS_OF_PICK * self._round:
+            if pick in counts and counts[pick] < min(_FEWEST_RUNS_OF_PICK * self._round, self._most_per_size):
                 return [pick]
         self.why = beliefs.certainty()
         return []
