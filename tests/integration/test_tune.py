@@ -273,19 +273,26 @@ def test_a_plan_is_printed_and_nothing_is_changed_or_run(aws: BelievableLambda, 
     assert (done.code, done.err) == (0, "")
     assert done.out == (
         "orders: 512 MB, timeout 30 s, python3.12, x86_64, us-east-1\n"
-        "  Sizes    128, 256, 512, 1024, 1769, 3008 MB\n"
-        "  Runs     4 that open environments + 10 warm at each size, 132 invocations at\n"
-        "           most: real ones, with all that the function does to databases, queues\n"
-        "           and people\n"
-        "  Costs    $0.10 at most, if each run took its whole timeout, and stops before\n"
+        "  Sizes    128, 256, 384, 512, 768, 1024, 1280, 1536, 1769, 2048, 3008 MB\n"
+        "  Runs     some 20 of each payload, at the sizes where they tell most, 150\n"
+        "           invocations at most: real ones, with all that the function does to\n"
+        "           databases, queues and people\n"
+        "  Costs    $0.16 at most, if each run took its whole timeout, and stops before\n"
         "           $0.50 (--max-spend)\n"
-        "  Changes  the memory of $LATEST, put back as soon as the last size is\n"
-        "           published, and 6 temporary versions, deleted at the end\n"
+        "  Changes  the memory of $LATEST, put back as soon as the last size of a batch\n"
+        "           is published, and up to 11 temporary versions, deleted at the end\n"
         "  Callers  of $LATEST meet those sizes meanwhile; those of an alias or a version\n"
         "           do not\n"
         "  Then     sets the recommended memory and points the alias live at it, after a\n"
         "           question\n"
     )
+    full = powertune_command("tune", NAME, "--plan", *FULL, "-m", "128,256,512,1024,1769,3008").out
+    for words in (
+        "  Runs     4 that open environments + 10 warm at each size, 132 invocations at\n",
+        "  Costs    $0.10 at most",
+        "put back as soon as the last size is\n           published, and 6 temporary versions, deleted at the end\n",
+    ):
+        assert words in full
     assert not changed(aws)
     assert aws.snapshot(NAME) == before
     assert not Path("state").exists()
