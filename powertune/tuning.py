@@ -141,8 +141,9 @@ def tune(
         offered_mb = [size for size in asked if size in offered]
         if len(offered_mb) < len(asked) and not facts.billed:
             offered_mb = sorted(offered)  # where sizes have to be predicted, all there are help, if they cost nothing
+        is_full = search == "full" or not facts.billed
         decides = new_search(
-            search if facts.billed else "full",
+            "full" if is_full else search,
             offered_mb,
             _bills(offered_mb, rates),
             choice,
@@ -158,7 +159,7 @@ def tune(
         facts = _facts(source)
         invocations = _with_environments(tuple(run for found in runs.values() for run in found), facts)
         expected = decides.expected(runs)
-        measured = [size for size in offered_mb if size in runs or size in facts.unavailable or not expected]
+        measured = [size for size in offered_mb if is_full or size in runs or size in facts.unavailable]
         if facts.invocations_per_month and rates.invocations_per_month is None:  # a recording that tells it only now
             rates = replace(rates, invocations_per_month=Decimal(str(facts.invocations_per_month)))
     doubtful = any(warning.code in _DOUBTFUL for warning in facts.warnings)
@@ -172,7 +173,10 @@ def tune(
         if size not in profiles
     }
     unknown = [size for size in asked if size not in profiles]
-    profiles |= _predicted(unknown, profiles, rates, facts.duration_at_ms, expected)
+    not_told = "never recorded, and one recorded size tells nothing about others"
+    if not is_full:
+        not_told = f"not tried: {facts.stopped or decides.why}"
+    profiles |= _predicted(unknown, profiles, rates, facts.duration_at_ms, expected, not_told)
     shown = [_with_objection(profiles[size], choice) for size in asked]
     recommendation = recommend(shown, choice)
     return TuningRun(
@@ -204,6 +208,7 @@ def tune(
                 # In a recording, the order of runs need not be that of time.
                 drift=find_drift(invocations) if facts.billed else None,
                 timeout_s=function.timeout_s,
+                is_recorded=not facts.billed,
             ),
         ),
         invocations=invocations,
@@ -454,7 +459,7 @@ def _source_told(facts: SourceFacts, search: Search, name: str) -> dict[str, obj
     """Return what the run file says of the source, and of how sizes were chosen for measuring if that was a choice."""
     told: dict[str, object] = {"kind": facts.kind, "calibrated": facts.calibrated}
     if facts.billed:
-        told["search"] = {"name": name, "stopped": search.why}
+        told["search"] = {"name": name, "stopped": facts.stopped or search.why}
     return {**told, **facts.details}
 
 
@@ -685,16 +690,16 @@ def _predicted(
     rates: Rates,
     by_cpu_law: Callable[[int], float] | None,
     expected: Mapping[int, Expected],
+    not_told: str,
 ) -> dict[int, SizeProfile]:
     """Return the profiles of sizes that were never measured, or why there can be none.
 
     `by_cpu_law` gives durations in ms, where CPU time was recorded: then one measured size is enough. `expected` is
-    what the search makes of sizes.
+    what the search makes of sizes; `not_told` is the reason where nothing tells of them.
     """
     known = {size: profile for size, profile in profiles.items() if profile.status == "ok" and profile.duration_ms}
     if len(known) < (1 if by_cpu_law else _FEWEST_TO_PREDICT):
-        reason = "never recorded, and one recorded size tells nothing about others"
-        return {size: SizeProfile(size, "unavailable", reason, "extrapolated") for size in sizes_mb}
+        return {size: SizeProfile(size, "unavailable", not_told, "extrapolated") for size in sizes_mb}
     modelled: Mapping[int, Expected | Prediction] = expected
     if not by_cpu_law and not expected:
         modelled = predict(evidence_of_profiles(known.values()), sizes_mb)

@@ -27,11 +27,12 @@ def doubts(
     missing_payloads: Mapping[int, Sequence[str]] = {},
     drift: Drift | None = None,
     timeout_s: float | None = None,
+    is_recorded: bool = True,
 ) -> Iterator[RunWarning]:
     """Yield warnings about the sizes as measured: a group of sizes with the same doubt gives one warning.
 
     `missing_payloads` are names of weighted payloads without a run that counts, by memory size in MB; `drift` is that
-    of all runs, and `timeout_s` the function's timeout.
+    of all runs, and `timeout_s` the function's timeout. `is_recorded` is False where sizes could have been measured.
     """
     ok = [size for size in sizes if size.status == "ok"]
     if ok and not calibrated:
@@ -58,10 +59,11 @@ def doubts(
         )
     unmeasured = [size for size in ok if size.basis in ("interpolated", "extrapolated")]
     if unmeasured:
+        known = "recorded" if is_recorded else "measured"
         yield RunWarning(
-            "not-recorded",
-            f"{_names(unmeasured)} never recorded: {_were(unmeasured)} read off between or beyond recorded sizes",
-            "record the size before relying on it",
+            f"not-{known}",
+            f"{_names(unmeasured)} never {known}: {_were(unmeasured)} read off between or beyond {known} sizes",
+            "record the size before relying on it" if is_recorded else "measure every size alike with --search full",
             _only(unmeasured),
         )
     measured_mb = [size.memory_mb for size in ok if size.basis == "measured"]
@@ -187,7 +189,7 @@ def _headroom(size: SizeProfile) -> float:
 
 def _listed(sizes: Sequence[SizeProfile]) -> str:
     listed = ", ".join(str(size.memory_mb) for size in sizes[:6])
-    more = f" and {len(sizes) - 6} more sizes" if len(sizes) > 6 else ""  # noqa: PLR2004 - the six listed
+    more = f" and {text.count(len(sizes) - 6, 'more size')}" if len(sizes) > 6 else ""  # noqa: PLR2004 - the six listed
     return f"{listed} MB{more}"
 
 

@@ -28,7 +28,7 @@ _FIRST_SIZES_MB = {"adaptive": (128, 1024, MB_PER_VCPU), "frugal": (128, 1024)}
 the bend between them; what lies above one vCPU is dear and can only help several threads, so it is asked for later."""
 
 _ENOUGH_FAILURES = 3
-"""Sizes without a run that succeeded after which a function is given up."""
+"""Sizes at which a function fails, with memory and time enough, after which it is given up."""
 _LEAST_GAIN_PER_RUN = {"adaptive": 0.001, "frugal": 0.003}
 """What an invocation has to promise, counting twice what costs as much as one at the cheapest size: a quarter to a half
 of the least gain."""
@@ -151,7 +151,8 @@ class AdaptiveSearch:
         hopeless = hopeless_sizes(self._model.sizes_mb, runs)
         left = [size for size in self._model.sizes_mb if size not in hopeless]
         known = self._known(runs)
-        if not left or (not known and sum(bool(found) for found in runs.values()) >= _ENOUGH_FAILURES):
+        broken = [found for found in runs.values() if found and _short_of(found) is None]
+        if not left or (not known and len(broken) >= _ENOUGH_FAILURES):
             self.why = "the function succeeded at no size that was tried"
             return []
         first = [size for size in self._first(left) if size not in known and size not in self._used_up]
@@ -178,7 +179,7 @@ class AdaptiveSearch:
                 if counts[size] < self._most_per_size:
                     return [size]
         for pick in beliefs.picks():
-            if pick in counts and counts[pick] < _FEWEST_RUNS_OF_PICK * self._round:
+            if pick in counts and counts[pick] < min(_FEWEST_RUNS_OF_PICK * self._round, self._most_per_size):
                 return [pick]
         self.why = beliefs.certainty()
         return []
@@ -322,14 +323,19 @@ def hopeless_sizes(sizes_mb: Sequence[int], runs: Mapping[int, Sequence[Invocati
     hopeless: dict[int, str] = {}
     least_mb, why = 0, ""
     for tried, found in sorted(runs.items()):
-        ends = {run.status for run in found}
         used_mb = max((run.max_memory_used_mb or 0.0 for run in found), default=0.0)
         if used_mb > (1 - MEMORY_HEADROOM) * tried:
             hopeless[tried] = "too little memory is left free"
-        if found and "ok" not in ends:
+        if found and all(run.status != "ok" for run in found):
             hopeless[tried] = "no run succeeded"
-            if ends <= _OUT_OF.keys():
-                least_mb, why = tried, f"{tried} MB ran out of {_OUT_OF[min(ends)]}"
+            if short := _short_of(found):
+                least_mb, why = tried, f"{tried} MB ran out of {short}"
         if min(tried, used_mb) > least_mb:
             least_mb, why = math.ceil(min(tried, used_mb)), f"{tried} MB used {used_mb:.0f} MB"
     return {size: why for size in sizes_mb if size < least_mb} | hopeless
+
+
+def _short_of(runs: Sequence[Invocation]) -> str | None:
+    """Return what a size without a success had too little of, where all its runs ended alike for want of it."""
+    ends = {run.status for run in runs}
+    return _OUT_OF.get(ends.pop()) if len(ends) == 1 else None

@@ -72,13 +72,14 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
             f"there is no size with a duration: {run.sizes[0].reason}",
             hint="record at least two sizes to have others read off between them",
         )
-    if all(size.status == "out-of-memory" for size in run.sizes):
+    tried = [size for size in run.sizes if size.status != "unavailable"]
+    if all(size.status == "out-of-memory" for size in tried):
         raise FunctionFailedError(
-            f"the function fits into none of these sizes: {run.sizes[0].reason}", hint="name larger ones with --memory"
+            f"the function fits into none of these sizes: {tried[0].reason}", hint="name larger ones with --memory"
         )
     if not any(size.status == "ok" for size in run.sizes):
         raise FunctionFailedError(
-            f"the function failed at every size: {run.sizes[0].reason or run.sizes[0].status}",
+            f"the function failed at every size: {tried[0].reason or tried[0].status}",
             hint="mend the function or its payload first; powertune dry-run -v shows what a handler prints",
         )
     if delivery.strict and run.recommendation.confidence == "inconclusive":

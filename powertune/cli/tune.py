@@ -213,8 +213,9 @@ def tune(
 ) -> None:
     """Re-invoke a function on AWS across memory sizes, and recommend one.
 
-    Each size becomes a temporary version of the function and is measured while the next one is prepared. $LATEST has
-    its memory back as soon as the last size is published; the versions are deleted at the end, whatever happens.
+    A few sizes are measured first, then, batch by batch, those where a run tells most. Each becomes a temporary version
+    of the function and is measured while the next one is prepared. $LATEST has its memory back as soon as the last size
+    of a batch is published; the versions are deleted at the end, whatever happens.
     Shows its plan and asks before it changes or spends anything.
     """
     inputs = [name for name in (payload, measuring.payloads, on_aws.alpt_input) if name]
@@ -396,7 +397,7 @@ def _plan_in_words(
         else (f", and stops before {text.money(measuring.max_spend, plan.currency)} (--max-spend)")
     )
     platform = f"{facts.runtime or 'custom runtime'}, {facts.architecture}, {target.region}"
-    versions = text.count(plan.versions, "temporary version")
+    versions = f"{'' if is_full else 'up to '}{text.count(plan.versions, 'temporary version')}"
     most = "" if measuring.precision else f", {plan.most_runs:,} invocations at most"
     more = ", and what --precision adds" if measuring.precision else ""
     runs = f"{usual}{most}"
@@ -408,7 +409,7 @@ def _plan_in_words(
     if set(plan.sizes_mb) == {target.memory_mb}:
         told.append(("Changes", f"nothing but {versions}, deleted at the end"))
     else:
-        when = "put back as soon as the last size is published"
+        when = f"put back as soon as the last size {'' if is_full else 'of a batch '}is published"
         told.append(("Changes", f"the memory of $LATEST, {when}, and {versions}, deleted at the end"))
         told.append(("Callers", "of $LATEST meet those sizes meanwhile; those of an alias or a version do not"))
     if apply:

@@ -70,3 +70,5 @@ class SourceFacts:
     number, at the edge of a 95 % interval."""
     environments: Mapping[str, str] = field(default_factory=dict)
     """Execution environment by request id, for runs whose environment became known only afterwards."""
+    stopped: str = ""
+    """Why the source makes no further runs at any size, where that is so."""

@@ -22,6 +22,7 @@ from contenders import SIZES_MB, Took, load, tune_in_the_order_of_alpt, tune_wit
 from lambda_process import ClientProcess, LambdaProcess, Scene, Seen
 
 import powertune
+from powertune.aws_lambda.memory import DEFAULT_SIZES_MB
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -36,8 +37,9 @@ PUBLISHING_S = (0.5, 2.0)
 BETWEEN_STARTS_S = 1.0
 """So that contenders do not meet each other where they compute: when they load what the AWS SDK knows of Lambda."""
 
-START: Mapping[str, Callable[[ClientProcess, int, str], "Future[Took]"]] = {
-    "powertune": lambda client, _, folder: client.submit(tune_with_powertune, TIME_SCALE, folder),
+Start = Callable[[ClientProcess, int, str], "Future[Took]"]
+START: Mapping[str, Start] = {
+    "powertune": lambda client, _, folder: client.submit(tune_with_powertune, TIME_SCALE, folder, "full"),
     "ALPT, num 10": lambda client, seed, _: client.submit(
         tune_in_the_order_of_alpt, TIME_SCALE, SAMPLES, parallel=False, seed=seed
     ),
@@ -47,6 +49,12 @@ START: Mapping[str, Callable[[ClientProcess, int, str], "Future[Took]"]] = {
     "ALPT, num 50": lambda client, seed, _: client.submit(
         tune_in_the_order_of_alpt, TIME_SCALE, 50, parallel=False, seed=seed
     ),
+}
+SEARCHES: Mapping[str, Start] = {
+    name: lambda client, _, folder, name=name: client.submit(  # type: ignore[misc] # the default is the name's own
+        tune_with_powertune, TIME_SCALE, folder, name, DEFAULT_SIZES_MB
+    )
+    for name in ("full", "adaptive", "frugal")
 }
 WORKS = {
     "300 ms of CPU, 20 ms of waiting": Work(cpu_ms=300, wait_ms=20, init_ms=250),
@@ -68,25 +76,25 @@ def scene_of(seed: int, work: Work) -> Scene:
         OWN_MB,
         TIME_SCALE,
         LATENCY_S,
-        updates_s=[drawn.uniform(*UPDATES_S) for _ in range(20)],
+        updates_s=[drawn.uniform(*UPDATES_S) for _ in range(40)],
         publishes_s=[drawn.uniform(*PUBLISHING_S) for _ in range(20)],
         seed=seed,
     )
 
 
-def race(work: Work, folder: Path) -> dict[str, list[Outcome]]:
+def race(work: Work, folder: Path, start: Mapping[str, Start] = START) -> dict[str, list[Outcome]]:
     """Let all contenders run with each seed."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     with ExitStack() as stack:
         entries = [
-            (seed, name, stack.enter_context(LambdaProcess(scene_of(seed, work)))) for name in START for seed in SEEDS
+            (seed, name, stack.enter_context(LambdaProcess(scene_of(seed, work)))) for name in start for seed in SEEDS
         ]
         clients = [stack.enter_context(ClientProcess(server.endpoint_url)) for _, _, server in entries]
         for ready in [client.submit(load) for client in clients]:
             ready.result()
         runs = []
         for (seed, name, _), client in zip(entries, clients, strict=True):
-            runs.append(START[name](client, seed, str(folder / f"{name}-{seed}")))
+            runs.append(start[name](client, seed, str(folder / f"{name}-{seed}")))
             time.sleep(BETWEEN_STARTS_S)
         for (seed, name, server), run in zip(entries, runs, strict=True):
             took = run.result()
@@ -230,6 +238,31 @@ def test_live_tuning_keeps_to_the_critical_path_and_outruns_the_order_of_alpt(wo
         assert ratio("ALPT, num 50") >= 3
     for outcome in outcomes["powertune"]:
         check_run(outcome)
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("work", WORKS)
+def test_a_search_takes_about_as_long_as_measuring_every_size(work: str, tmp_path: Path) -> None:
+    faulthandler.cancel_dump_traceback_later()  # as above
+    outcomes = race(WORKS[work], tmp_path, SEARCHES)
+    print(f"\n{work}; {len(DEFAULT_SIZES_MB)} sizes, {len(SEEDS)} seeds; medians")
+    print(f"{'':10} {'wall':>8} {'x full':>7} {'runs':>5} {'updates':>8} {'publishes':>10} {'foreign memory':>15}")
+    full_s = [outcome.took.seconds for outcome in outcomes["full"]]
+    ratios = {}
+    for name, found in outcomes.items():
+        walls = [outcome.took.seconds for outcome in found]
+        ratios[name] = median(wall / full for wall, full in zip(walls, full_s, strict=True))
+        operations = [Counter(call.operation for call in outcome.seen.calls) for outcome in found]
+        print(
+            f"{name:10} {median(walls):6.1f} s {ratios[name]:7.2f}"
+            f" {median(len(outcome.seen.invocations) for outcome in found):5.0f}"
+            f" {median(counts['UpdateFunctionConfiguration'] for counts in operations):8.0f}"
+            f" {median(counts['PublishVersion'] for counts in operations):10.0f}"
+            f" {median(sum(foreign_stretches_s(outcome)) for outcome in found):13.1f} s"
+        )
+        assert all(outcome.seen.now == outcome.seen.before for outcome in found)
+    assert ratios["adaptive"] <= 1.5
+    assert ratios["frugal"] <= 1
 
 
 def check_run(outcome: Outcome) -> None:

@@ -18,7 +18,11 @@ from zygote import Crash, Ended, How, Moment, Zygote
 
 SIZES_MB = [128, 256, 512, 1024, 1769, 3008]
 TUNE = ("--yes", "-q", "-m", ",".join(map(str, SIZES_MB)), "-f", "json")
-FEW, MANY = ("-n", "1", "--parallel", "1"), ("-n", "8", "--parallel", "4")
+FEW = ("--search", "full", "-n", "1", "--parallel", "1")
+MANY = ("--search", "full", "-n", "8", "--parallel", "4")
+SEARCHED = ("--search", "adaptive", "-n", "2", "--parallel", "1")
+FIRST_BATCH = 4
+"""Sizes that a search measures at first, the function's own among them."""
 FEWEST_CALLS = 45
 """Of a run of six sizes: 4 to look, some 20 to prepare, 12 invocations, 2 to put back, 8 to clean up."""
 NOTHING_LEFT = "There is nothing to put back.\n"
@@ -294,6 +298,55 @@ def slow(server: BelievableLambda) -> None:
     server.work = Work(cpu_ms=1, init_ms=2)
     server.update_s = (0.01, 0.03)
     server.publish_s = 0.01
+
+
+@pytest.fixture
+def searching_matrix(matrix: Matrix) -> Iterator[Matrix]:
+    """Crashes of runs that measure in several batches, between which `$LATEST` is put back."""
+    matrix.runs = SEARCHED
+    matrix.server.work = Work(cpu_ms=300)
+    yield matrix
+    whole_run = matrix.at(Crash(10_000, "after", "SIGKILL"), whole)
+    assert not matrix.problems
+    sizes = json.loads(whole_run.ended.out)["sizes"]
+    assert sum(size["basis"] == "measured" for size in sizes) > FIRST_BATCH, "a later batch has a version to publish"
+
+
+@pytest.mark.parametrize(("moment", "step"), [("before", 2), ("after", 1)])
+def test_restore_puts_back_what_a_kill_left_between_batches(
+    searching_matrix: Matrix, moment: Moment, step: int
+) -> None:
+    matrix = searching_matrix
+    matrix.at_every_call(moment, "SIGKILL", Restored(matrix.server).from_the_journal, step=step)
+    assert matrix.changed >= 35 // step
+
+
+def test_restore_puts_back_what_a_kill_left_between_batches_without_the_journal(searching_matrix: Matrix) -> None:
+    matrix = searching_matrix
+    matrix.at_every_call("after", "SIGKILL", Restored(matrix.server).by_the_mark)
+    assert matrix.changed >= 35
+
+
+@pytest.mark.parametrize(("moment", "how", "step"), [("before", "SIGINT", 2), ("after", "SIGINT", 1)])
+def test_ctrl_c_between_batches_puts_everything_back(
+    searching_matrix: Matrix, moment: Moment, how: How, step: int
+) -> None:
+    searching_matrix.at_every_call(moment, how, interrupted, step=step)
+
+
+@pytest.mark.parametrize(
+    ("moment", "how", "step", "check"),
+    [
+        ("after", "closed", 2, whole),
+        ("before", "500", 4, whole),
+        ("before", "denied", 2, refused),
+        ("before", "bug", 3, ended_by_a_bug),
+    ],
+)
+def test_a_call_that_goes_wrong_between_batches_leaves_nothing(
+    searching_matrix: Matrix, moment: Moment, how: How, step: int, check: Check
+) -> None:
+    searching_matrix.at_every_call(moment, how, check, step=step)
 
 
 @MOMENTS

@@ -555,10 +555,10 @@ def test_standard_output_carries_only_the_result_whatever_the_handler_prints(
     ],
 )
 def test_what_a_handler_prints_late_does_not_reach_standard_output(process: Command, handler: str) -> None:
-    done = process(handler, "-n", "5")
+    done = process(handler, "-n", "5", "-q")
     assert done.code == 0, done.err[:500]
     assert done.statuses()  # standard output is one JSON document, with nothing before or after it
-    assert done.err.splitlines() == [line for line in done.err.splitlines() if line.startswith(("Warning: ", "  "))]
+    assert done.err == ""
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ NAME = "orders"
 OWN_MB = 512
 SIZES_MB = (128, 256, 512, 1024)
 SAMPLES, PARALLEL = 4, 2
-MEASURING = ("-m", ",".join(map(str, SIZES_MB)), "-n", str(SAMPLES), "--parallel", str(PARALLEL))
+MEASURING = (
+    "--search", "full", "-m", ",".join(map(str, SIZES_MB)), "-n", str(SAMPLES), "--parallel", str(PARALLEL),
+)  # fmt: skip
 CHANGING = {"Invoke", "UpdateFunctionConfiguration", "PublishVersion", "DeleteFunction"}
 EXPIRED = partial(
     Fault, "*", 403, "ExpiredTokenException", "The security token included in the request is expired", times=None

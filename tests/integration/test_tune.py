@@ -41,6 +41,7 @@ OWN_MB = 512
 SECRET = "hunter2-in-the-environment"  # noqa: S105 - which no test must find anywhere
 PRIVATE = "jane-roe-in-the-payload"
 SIZES = "256,1024"
+FULL = ("--search", "full")
 CHANGING = {
     "Invoke", "UpdateFunctionConfiguration", "PublishVersion", "DeleteFunction", "CreateAlias", "UpdateAlias",
 }  # fmt: skip
@@ -108,10 +109,12 @@ def powertune_command(capfd: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture
 def tune(powertune_command: Command) -> Command:
-    """Tune the function over three sizes without a question. The result is JSON unless another format is asked for."""
+    """Measure three sizes of the function alike, without a question. The result is JSON unless another format is asked
+    for.
+    """
 
     def run(*arguments: str, function: str = NAME, sizes: str = SIZES) -> Done:
-        return powertune_command("tune", function, "--yes", "-f", "json", "-m", sizes, *arguments)
+        return powertune_command("tune", function, "--yes", "-f", "json", "-m", sizes, *FULL, *arguments)
 
     return run
 
@@ -141,7 +144,7 @@ def at_a_terminal(answers: bytes, *arguments: str) -> Done:
     ours, theirs = pty.openpty()
     seen = b""
     with subprocess.Popen(
-        [sys.executable, "-m", "powertune", "tune", NAME, "-m", SIZES, "--no-color", *arguments],
+        [sys.executable, "-m", "powertune", "tune", NAME, "-m", SIZES, *FULL, "--no-color", *arguments],
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -270,19 +273,26 @@ def test_a_plan_is_printed_and_nothing_is_changed_or_run(aws: BelievableLambda, 
     assert (done.code, done.err) == (0, "")
     assert done.out == (
         "orders: 512 MB, timeout 30 s, python3.12, x86_64, us-east-1\n"
-        "  Sizes    128, 256, 512, 1024, 1769, 3008 MB\n"
-        "  Runs     4 that open environments + 10 warm at each size, 132 invocations at\n"
-        "           most: real ones, with all that the function does to databases, queues\n"
-        "           and people\n"
-        "  Costs    $0.10 at most, if each run took its whole timeout, and stops before\n"
+        "  Sizes    128, 256, 384, 512, 768, 1024, 1280, 1536, 1769, 2048, 3008 MB\n"
+        "  Runs     some 20 of each payload, at the sizes where they tell most, 150\n"
+        "           invocations at most: real ones, with all that the function does to\n"
+        "           databases, queues and people\n"
+        "  Costs    $0.16 at most, if each run took its whole timeout, and stops before\n"
         "           $0.50 (--max-spend)\n"
-        "  Changes  the memory of $LATEST, put back as soon as the last size is\n"
-        "           published, and 6 temporary versions, deleted at the end\n"
+        "  Changes  the memory of $LATEST, put back as soon as the last size of a batch\n"
+        "           is published, and up to 11 temporary versions, deleted at the end\n"
         "  Callers  of $LATEST meet those sizes meanwhile; those of an alias or a version\n"
         "           do not\n"
         "  Then     sets the recommended memory and points the alias live at it, after a\n"
         "           question\n"
     )
+    full = powertune_command("tune", NAME, "--plan", *FULL, "-m", "128,256,512,1024,1769,3008").out
+    for words in (
+        "  Runs     4 that open environments + 10 warm at each size, 132 invocations at\n",
+        "  Costs    $0.10 at most",
+        "put back as soon as the last size is\n           published, and 6 temporary versions, deleted at the end\n",
+    ):
+        assert words in full
     assert not changed(aws)
     assert aws.snapshot(NAME) == before
     assert not Path("state").exists()
@@ -290,7 +300,7 @@ def test_a_plan_is_printed_and_nothing_is_changed_or_run(aws: BelievableLambda, 
 
 def test_no_line_of_a_plan_is_wider_than_a_terminal(aws: BelievableLambda, powertune_command: Command) -> None:
     aws.deploy(NAME, SnapStart={"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"})
-    done = powertune_command("tune", NAME, "--plan", "-m", "all", "-n", "100000", "--cold-starts", "1000")
+    done = powertune_command("tune", NAME, "--plan", "-m", "all", *FULL, "-n", "100000", "--cold-starts", "1000")
     assert max(map(len, done.out.splitlines())) <= 80
     assert "160 from 128 to 10240 MB" in done.out
     assert "SnapStart" in done.out
@@ -367,7 +377,7 @@ def test_without_a_terminal_progress_is_a_line_for_each_size_and_one_for_the_fun
 
 @pytest.mark.usefixtures("aws")
 def test_the_table_of_a_live_run_names_the_function_and_the_size_it_has(powertune_command: Command) -> None:
-    done = powertune_command("tune", NAME, "--yes", "-m", SIZES, "-n", "5", "-s", "speed")
+    done = powertune_command("tune", NAME, "--yes", "-m", SIZES, *FULL, "-n", "5", "-s", "speed")
     assert done.code == 0, done.err
     assert done.out.splitlines()[0] == "orders, x86_64, us-east-1"
     rows = {line.split()[0]: line for line in done.out.replace(">", " ").splitlines() if re.match(r" +\d+ MB", line)}
@@ -1281,5 +1291,6 @@ def test_the_help_of_tune_has_its_options_in_groups_with_their_defaults(
     groups = re.findall(r"╭─ (\w+) ─", out)
     assert groups == ["Arguments", "Options", "Measuring", "AWS", "Choosing", "Prices", "Output"]
     measuring_help = out.split("╭─ Measuring")[1].split("╭─ AWS")[0]
-    assert re.search(r"--samples .*Warm runs per size\. \[default: 10\]", measuring_help)
+    assert re.search(r"--samples .*Warm runs at each size .*\[default: 10\]", " ".join(measuring_help.split()))
+    assert re.search(r"--search .*\[default: adaptive\]", " ".join(measuring_help.split()))
     assert re.search(r"--parallel .*\[default: 4\]", measuring_help)

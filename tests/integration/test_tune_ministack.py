@@ -160,7 +160,8 @@ def powertune_command(*arguments: str) -> Done:
 
 def tune(function: Function, *more: str, sizes: str = "128,512,1024") -> Done:
     return powertune_command(
-        "tune", function.name, "--yes", "-n", "3", "--parallel", "2", "-m", sizes, "--save", "run.json", *more
+        *("tune", function.name, "--yes", "--search", "full", "-n", "3", "--parallel", "2", "-m", sizes),
+        *("--save", "run.json", *more),
     )
 
 

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from lambda_process import NAME
 
 import powertune
+from powertune.model.recommendation import SearchName
 
 SIZES_MB = (128, 256, 512, 1024, 1769, 3008)
 
@@ -38,13 +39,15 @@ def load() -> None:
         getattr(powertune, name)
 
 
-def tune_with_powertune(time_scale: float, state_folder: str) -> Took:
+def tune_with_powertune(
+    time_scale: float, state_folder: str, search: SearchName, sizes_mb: Sequence[int] = SIZES_MB
+) -> Took:
     """Tune as `powertune tune` does without options. Its pauses shrink as the server's times do."""
     began = time.monotonic()
     usual = powertune.Pace()
     pace = powertune.Pace(time_scale=time_scale, poll_s=usual.poll_s * time_scale)
-    source = powertune.AwsSource(NAME, sizes=SIZES_MB, pace=pace, state_folder=Path(state_folder))
-    run = powertune.tune(source)
+    source = powertune.AwsSource(NAME, sizes=sizes_mb, pace=pace, state_folder=Path(state_folder))
+    run = powertune.tune(source, search=search)
     ended = time.monotonic()
     if any(size.status != "ok" for size in run.sizes):
         raise AssertionError([size.reason for size in run.sizes])
@@ -69,7 +72,7 @@ def tune_at_once(sizes_mb: Sequence[int], samples: int, state_folder: str, save:
     began, began_cpu_s, before_mb = time.monotonic(), time.process_time(), _peak_mb()
     pace = powertune.Pace(parallel=8, time_scale=0, poll_s=0.01)
     source = powertune.AwsSource(NAME, sizes=sizes_mb, pace=pace, state_folder=Path(state_folder))
-    run = powertune.tune(source, samples=samples)
+    run = powertune.tune(source, search="full", samples=samples)
     Path(save).write_text(run.to_json(), encoding="utf-8")
     return Sized(run, time.monotonic() - began, time.process_time() - began_cpu_s, before_mb, _peak_mb())
 

@@ -186,10 +186,10 @@ def aws(function: Lambda) -> "Aws":
 
 def tuning(function: Lambda, **options: Any) -> Changes:
     """Return the changes of a run that has just read the function."""
-    settings = {"original": copy.deepcopy(function.latest), "is_back": True, "aws": aws(function), **options}
-    return Changes(
-        settings.pop("aws"), ARN, run_id=RUN, memory_mb=512, sizes_mb=SIZES, poll_s=0.0, **cast("Any", settings)
-    )
+    settings = {
+        "original": copy.deepcopy(function.latest), "is_back": True, "aws": aws(function), "sizes_mb": SIZES, **options,
+    }  # fmt: skip
+    return Changes(settings.pop("aws"), ARN, run_id=RUN, memory_mb=512, poll_s=0.0, **cast("Any", settings))
 
 
 def restoring(function: Lambda, deployed: Mapping[str, str] | None = None) -> Changes:
@@ -355,7 +355,7 @@ def test_a_size_is_published_with_a_mark_that_tells_what_to_put_back(function: L
     changes.set_memory(1024)
     version = changes.publish()
     assert (version.number, version.memory_mb, version.is_ours, version.is_active) == ("1", 1024, True, True)
-    assert marked_versions(aws(function), ARN)[0] == Marked("1", RUN, 1024, 512)
+    assert marked_versions(aws(function), ARN)[0] == Marked("1", RUN, 1024, 512, (128, 512))
     assert "powertune restore" in function.versions["1"]["Description"]
     assert function.latest["Description"] == "takes orders"
     assert function.operations[-2] == "publish_version", "what was just read is not read again"
@@ -369,6 +369,35 @@ def test_a_mark_fits_into_a_description_whatever_sizes_are_to_come(function: Lam
     (marked,) = marked_versions(aws(function), ARN)
     assert marked.next_mb[:2] == (10_000, 10_001)
     assert (marked.memory_mb, marked.was_mb) == (512, 512)
+
+
+def test_marks_name_in_turn_all_sizes_that_a_run_may_set(function: Lambda) -> None:
+    changes = tuning(function, sizes_mb=range(512, 10_240, 256))
+    named: set[int] = set()
+    for memory_mb in (512, 1024, 10_112):
+        changes.set_memory(memory_mb)
+        changes.publish()
+    for marked in marked_versions(aws(function), ARN):
+        assert not named & {*marked.next_mb}, "none twice, as there is little room"
+        named |= {*marked.next_mb}
+    assert named >= {*range(768, 10_240, 256)} - {1024}
+
+
+def test_a_size_that_no_mark_names_is_announced_before_the_memory_is_changed(function: Lambda) -> None:
+    changes = tuning(function, sizes_mb=range(512, 10_240, 64))
+    changes.announce([10_176])
+    assert not function.versions, "the first version names the sizes of its batch"
+    changes.publish([576, 640])
+    changes.set_memory(576)
+    changes.publish([640])
+    changes.put_back()
+    changes.announce([640])
+    assert len(function.versions) == 2
+    changes.announce([10_176, 10_112])
+    (announced,) = (found for found in marked_versions(aws(function), ARN) if found.number == "3")
+    assert (announced.memory_mb, announced.next_mb[:2]) == (512, (10_176, 10_112))
+    changes.announce([10_112])
+    assert len(function.versions) == 3
 
 
 def test_an_older_version_of_the_same_content_is_not_ours(function: Lambda) -> None:

@@ -420,3 +420,28 @@ def test_a_version_that_waits_for_its_turn_is_not_cancelled() -> None:
     assert one.leave() is True
     assert one.come_back() == 0
     assert one.finish() is True
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_payload_whose_cold_start_takes_long_is_not_left_without_a_warm_run(seed: int) -> None:
+    events = WeightedEvents([Event('"a"', "a", 9), Event('"b"', "b")], seed=seed)
+    one = job(2, openers=2, hand=events.hand(512, 2))
+    slow, quick = taken(one), taken(one)
+    one.took(quick, COLD)
+    again = taken(one)
+    one.took(again, WARM)
+    assert one.take(V) is None, "the other one may have to be dealt again"
+    one.took(slow, COLD)
+    last = taken(one)
+    one.took(last, WARM)
+    assert {again.event.name, last.event.name} == {"a", "b"}
+    assert one.take(V) is None
+
+
+def test_an_opener_that_turns_out_warm_is_one_of_the_runs() -> None:
+    one = job(2, openers=2)
+    first, second = taken(one), taken(one)
+    one.took(first, WARM)
+    assert one.take(V) is None
+    one.took(second, WARM)
+    assert one.take(V) is None

@@ -60,6 +60,12 @@ def test_what_a_second_vcpu_would_do_is_not_known_from_sizes_below_it() -> None:
     assert codes(size(512), size(3008), size(2048, basis="interpolated")) == ["not-recorded"]
 
 
+def test_a_size_that_a_search_left_out_was_not_measured() -> None:
+    sizes = [size(128), size(256, basis="interpolated")]
+    (warning,) = (found for found in doubts(sizes, None, is_recorded=False) if found.memory_mb == 256)
+    assert (warning.code, warning.hint) == ("not-measured", "measure every size alike with --search full")
+
+
 def test_sizes_with_little_free_memory_are_told() -> None:
     assert codes(size(128, used_mb=116)) == ["low-memory-headroom"]
     assert codes(size(128, used_mb=115)) == []

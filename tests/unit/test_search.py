@@ -9,7 +9,7 @@ from powertune.analysis.beliefs import Bill
 from powertune.analysis.recommendation import Choice
 from powertune.analysis.search import AdaptiveSearch, PreciseSearch, Search, hopeless_sizes, new_search
 from powertune.aws_lambda.cpu import MB_PER_VCPU
-from powertune.model.invocation import Invocation
+from powertune.model.invocation import Invocation, Status
 
 SIZES_MB = (128, 256, 384, 512, 768, 1024, 1280, 1536, 1769, 2048, 3008)
 NOISE = (0.0, 0.02, -0.015, 0.01, -0.02, 0.005, -0.01, 0.015)
@@ -84,8 +84,9 @@ def test_a_frugal_search_takes_fewer_runs_than_an_adaptive_one() -> None:
 
 
 def test_a_size_is_measured_no_more_often_than_asked() -> None:
-    noisy = played(adaptive(samples=2), lambda size: waiting_ms(size) * (1 + 0.3 * (size % 3)))[0]
-    assert max(map(len, noisy.values())) <= 2
+    for most in (1, 2):
+        noisy = played(adaptive(samples=most), lambda size: waiting_ms(size) * (1 + 0.3 * (size % 3)))[0]
+        assert max(map(len, noisy.values())) <= most
 
 
 def test_a_whole_round_of_weighted_payloads_is_run_at_a_time() -> None:
@@ -105,6 +106,24 @@ def test_a_size_without_enough_memory_rules_out_all_smaller_ones() -> None:
         192: "256 MB ran out of time",
         256: "no run succeeded",
     }
+
+
+@pytest.mark.parametrize("status", ["out-of-memory", "timed-out"])
+def test_a_function_that_needs_more_at_each_size_is_tried_at_the_largest_before_it_is_given_up(status: Status) -> None:
+    search = adaptive(Choice(current_memory_mb=512))
+    runs: Runs = {}
+    while plan := search.next(runs):
+        runs |= {size: [Invocation(size, 1.0, max_memory_used_mb=size, status=status)] for size in plan}
+    assert sorted(runs) == [128, 512, 1024, 1769, 2048, 3008]
+    assert search.why == "the function succeeded at no size that was tried"
+    short = {"out-of-memory": "memory", "timed-out": "time"}[status]
+    assert hopeless_sizes(SIZES_MB, runs)[1280] == f"3008 MB ran out of {short}"
+
+
+def test_a_function_that_fails_for_another_reason_is_given_up_after_the_first_sizes() -> None:
+    search = adaptive()
+    assert not search.next({size: [Invocation(size, 1.0, status="failed")] for size in search.next({})})
+    assert search.why == "the function succeeded at no size that was tried"
 
 
 def test_a_size_that_failed_for_another_reason_rules_out_itself_alone() -> None:

@@ -34,8 +34,8 @@ _MARKED = re.compile(
     rf"{_MARK} run (?P<run>[0-9a-f]+)\.(?P<number>[0-9]+): (?P<memory>[0-9]+) MB, was (?P<was>[0-9]+) MB; "
     r"(?:then (?P<next>[0-9, ]+) MB; )?"
 )
-_MOST_NEXT = 8
-"""Sizes to come that a mark names: a version's description holds 256 characters."""
+_LONGEST_DESCRIPTION = 256
+"""Of a version, in characters (API reference of PublishVersion, 2026)."""
 _MEMORY_LIMIT = re.compile(r"less than or equal to (\d+)")
 _TRIES = 8
 _RESTORE_TRIES = 6
@@ -130,6 +130,8 @@ class Changes:
         """Whether `$LATEST` has the memory that it had, as far as this run is concerned."""
         self._tell = tell
         self._published = 0
+        self._named_mb: set[int] = set()
+        """Sizes that the marks of this run name."""
         self._settled: Mapping[str, Any] | None = None
 
     @classmethod
@@ -188,23 +190,23 @@ class Changes:
     def publish(self, then_mb: Sequence[int] = ()) -> Version:
         """Publish `$LATEST` as it was last settled, as a version that carries this run's mark.
 
-        The mark tells what to put back; and the sizes to come, `then_mb`, for telling this run's doing from somebody
-        else's where there is nothing but the mark to go by. Lambda publishes nothing where nothing has changed since
-        the last version: that one is returned, as not ours.
+        The mark tells what to put back; and the sizes to come, `then_mb` and as many of the run's others as there is
+        room for, for telling this run's doing from somebody else's where there is nothing but the mark to go by.
+        Lambda publishes nothing where nothing has changed since the last version: that one is returned, as not ours.
         """
         self._published += 1
-        then = f"then {', '.join(map(str, then_mb[:_MOST_NEXT]))} MB; " if then_mb else ""
+        others_mb = sorted(self._sizes_mb - self._named_mb - {*then_mb})
         with told("publishing a version of the function"):
             for config in self._attempts(self._settled):
                 memory_mb = int(config["MemorySize"])
-                mark = (
-                    f"{_MARK} run {self.run_id}.{self._published}: {memory_mb} MB, was {self.memory_mb} MB; "
-                    f"{then}powertune restore removes it"
-                )
+                next_mb = [size for size in (*then_mb, *others_mb) if size != memory_mb]
+                mark = self._mark(memory_mb, next_mb)
                 code = {"CodeSha256": config["CodeSha256"]} if config.get("CodeSha256") else {}
                 answer = self._unless_overtaken(self._aws.control.publish_version, config, Description=mark, **code)
                 if answer is not None:
                     marked = _MARKED.match(answer.get("Description") or "")
+                    if marked is not None and marked["run"] == self.run_id:
+                        self._named_mb |= {memory_mb, *_sizes_in(marked["next"])}
                     return Version(
                         number=str(answer["Version"]),
                         memory_mb=memory_mb,
@@ -212,6 +214,24 @@ class Changes:
                         is_active=answer.get("State", "Active") == "Active",
                     )
         raise AssertionError("attempts end with an error")
+
+    def announce(self, sizes_mb: Sequence[int]) -> None:
+        """See that a mark names the size that `$LATEST` is to get next, the first of these, where there are marks.
+
+        Where none does, one is published with the memory that `$LATEST` has. Raises PowertuneError.
+        """
+        if self._named_mb and sizes_mb[0] not in self._named_mb:
+            self.publish(sizes_mb)
+
+    def _mark(self, memory_mb: int, next_mb: Sequence[int]) -> str:
+        """Return the description of a version: with as many sizes to come as there is room for."""
+        head = f"{_MARK} run {self.run_id}.{self._published}: {memory_mb} MB, was {self.memory_mb} MB; "
+        tail = f"{_MARK} restore removes it"
+        for count in range(len(next_mb), 0, -1):
+            mark = f"{head}then {', '.join(map(str, next_mb[:count]))} MB; {tail}"
+            if len(mark) <= _LONGEST_DESCRIPTION:
+                return mark
+        return head + tail
 
     def _unless_overtaken(self, call: Callable[..., Any], config: Mapping[str, Any], **wanted: Any) -> Any | None:
         """Return the answer of a change made to just that configuration, or None where something came in between."""
@@ -398,7 +418,12 @@ def marked_versions(aws: Aws, function_arn: str) -> list[Marked]:
             for version in page["Versions"]:
                 marked = _MARKED.match(version.get("Description") or "")
                 if marked and version["Version"] != LATEST:
-                    next_mb = tuple(map(int, re.findall("[0-9]+", marked["next"] or "")))
                     memory_mb, was_mb = int(marked["memory"]), int(marked["was"])
+                    next_mb = _sizes_in(marked["next"])
                     found.append(Marked(version["Version"], marked["run"], memory_mb, was_mb, next_mb))
     return found
+
+
+def _sizes_in(named: str | None) -> tuple[int, ...]:
+    """Return the sizes in MB that a mark names as those to come."""
+    return tuple(map(int, re.findall("[0-9]+", named or "")))

@@ -15,13 +15,16 @@ class Findings:
     def __init__(self) -> None:
         self.unavailable: dict[int, str] = {}
         """Sizes at which nothing ran, with the reason."""
+        self._ran: set[int] = set()
         self._stopped_early: dict[int, str] = {}
         self._cold_missing: dict[int, int] = {}
 
     def take(self, job: SizeJob) -> None:
         """Take note of a size that is finished."""
         size = job.memory_mb
-        if job.stopped and not job.has_runs and job.never_run is None:
+        if job.has_runs:
+            self._ran.add(size)
+        if job.stopped and size not in self._ran and job.never_run is None:
             self.unavailable[size] = job.stopped
         elif job.stopped and job.has_successes:  # of a size without any the table tells
             self._stopped_early[size] = job.stopped

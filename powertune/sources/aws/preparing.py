@@ -63,6 +63,8 @@ class Preparing:
         ahead = deque(sorted(jobs, key=lambda job: (job.memory_mb != own_mb, job.memory_mb)))
         postponed: set[int] = set()
         try:
+            if ahead and not (self._stopping.is_set() or self._spending.is_exhausted):
+                self._changes.announce([job.memory_mb for job in ahead])
             while ahead and not self._stopping.is_set():
                 job = ahead.popleft()
                 version = self._publish(job, [other.memory_mb for other in ahead])

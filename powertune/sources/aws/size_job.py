@@ -57,7 +57,7 @@ class SizeJob:
         self._versions = max(1, versions)
         self._openers_to_come = openers
         self._openers_left: Counter[str] = Counter()
-        self._issued = self._warming = 0
+        self._issued = self._opening = self._warming = 0
         self._warm = self._cold = self._bad = self._used_up = 0
         self._workers = 0
         self._is_finished = False
@@ -143,9 +143,10 @@ class SizeJob:
             if self.stopped or self._issued >= self._most:
                 return None
             is_opener = self._openers_left[version] > 0
-            if not is_opener and (
-                self._warm + self._used_up + self._warming >= self.samples or self._warming >= self._parallel
-            ):
+            # What an environment is being opened with is dealt again where that was a cold start: if others went on
+            # meanwhile until there are enough runs, a payload of a mix could be left without one.
+            coming = self._warm + self._used_up + self._warming + self._opening
+            if not is_opener and (coming >= self.samples or self._warming >= self._parallel):
                 return None
             event = self._hand.deal()
             if event is None:
@@ -153,6 +154,7 @@ class SizeJob:
                 return None
             if is_opener:
                 self._openers_left[version] -= 1
+                self._opening += 1
             else:
                 self._warming += 1
             self._issued += 1
@@ -161,8 +163,7 @@ class SizeJob:
     def took(self, task: Task, answer: Answer) -> None:
         """Take in what came of a run."""
         with self._lock:
-            if not task.is_opener:
-                self._warming -= 1
+            self._no_longer_out(task)
             if not answer.is_final:
                 # Without what the function returned, which can be megabytes: nobody reads it any more.
                 self._unread.append((task, replace(answer, response=b"")))
@@ -177,8 +178,7 @@ class SizeJob:
     def gave_up(self, task: Task, why: str) -> None:
         """Take note that a run was not made, and that no further one shall be."""
         with self._lock:
-            if not task.is_opener:
-                self._warming -= 1
+            self._no_longer_out(task)
             self._issued -= 1
             self.stopped = self.stopped or why
 
@@ -216,6 +216,12 @@ class SizeJob:
     def has_unread(self) -> bool:
         """Whether there are runs whose durations the logs have to tell."""
         return bool(self._unread)
+
+    def _no_longer_out(self, task: Task) -> None:
+        if task.is_opener:
+            self._opening -= 1
+        else:
+            self._warming -= 1
 
     def _count(self, task: Task, invocation: Invocation) -> None:
         if invocation.billed_ms == 0:

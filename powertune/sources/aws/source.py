@@ -221,6 +221,7 @@ class AwsSource:
             unavailable=dict(self._findings.unavailable),
             payload_weights=self._events.weights,
             environments=session.measuring.environments() if session else {},
+            stopped="the spending limit was reached" if session and session.spending.is_exhausted else "",
         )
 
     def __enter__(self) -> Self:
@@ -309,10 +310,12 @@ class AwsSource:
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         """Run the function at each size and yield every run as it ends, cold and failed ones, too.
 
-        A count is the number of warm runs wanted. Raises PowertuneError for what all sizes share, and
-        InterruptedRunError.
+        A count is the number of warm runs wanted; none is made once the spending limit was reached. Raises
+        PowertuneError for what all sizes share, and InterruptedRunError.
         """
         session = self._session = self._session or self._begin()
+        if session.spending.is_exhausted:
+            return
         versions = session.preparing.versions
         jobs = [self._job(session, size, count) for size, count in sorted(plan.items())]
         self.progress.sizes({job.memory_mb: job.samples or job.openers for job in jobs}, session.currency)
