@@ -24,7 +24,7 @@ cheapest, how sure is that) is asked of each curve and answered by counting.
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -157,35 +157,40 @@ class DurationModel:
         """
         import numpy as np  # noqa: PLC0415
 
-        steps = self._stepped(places, means_ms)
-        relative_terms: Array = self._terms[places] / means_ms[:, None]
-        found: list[tuple[float, _Fit]] = []
-        usual_size: float | None = None
+        stepped = self._stepped(places, means_ms)
+        steps = np.zeros((len(self.sizes_mb), 1)) if stepped is None else stepped
+        relative_terms, relative_steps = self._terms[places] / means_ms[:, None], steps[places] / means_ms[:, None]
+        found: list[_Fits] = []
+        scores: list[Array] = []
+        scales: list[Array] = []
+        usual_log_error = None
         for scale, log_odds in _LOG_ODDS_BY_SCALE.items():
             factor = np.linalg.cholesky(covariances[scale])
             # Whitened, and relative to the measured means: a perfect fit is all ones.
             terms: Array = np.linalg.solve(factor, relative_terms)
             ones: Array = np.linalg.solve(factor, np.ones(len(places)))
-            fits = _fit_subsets(self._terms, terms, ones)
-            if steps is not None:
-                relative: Array = np.linalg.solve(factor, steps[places] / means_ms[:, None])
-                fits += _fit_stepped(steps, relative, terms[:, 0], ones)
+            kinds = [_fit_subsets(terms, ones)]
+            if stepped is not None:
+                kinds.append(_fit_stepped(np.linalg.solve(factor, relative_steps), terms[:, 0], ones))
             # The larger the errors that a scale expects, the less likely any that are met: the determinant of a normal
             # density, by the sizes that are left to tell once the parameters are fitted (as in restricted likelihood).
-            size = float(np.log(factor.diagonal()).mean())
-            usual_size = size if usual_size is None else usual_size
-            for fit in fits:
-                telling = max(0, len(places) - fit.parameters)
-                found.append((scale, replace(fit, score=fit.score + log_odds - telling * (size - usual_size))))
-        scores = np.array([fit.score for _, fit in found])
-        odds = np.exp(scores - scores.max())
-        chosen = np.searchsorted(np.cumsum(odds) / odds.sum(), self._ranks).clip(max=len(found) - 1)
-        trends, scales = np.empty((CURVES, len(self.sizes_mb))), np.empty(CURVES)
-        for index in np.unique(chosen):
-            rows = chosen == index
-            scales[rows], fit = found[index]
-            trends[rows] = np.log(fit.drawn(self._weights_noise[rows]))
-        return trends, scales
+            log_error = np.log(factor.diagonal()).mean()
+            usual_log_error = log_error if usual_log_error is None else usual_log_error
+            for fits in kinds:
+                telling = (len(places) - fits.parameters).clip(min=0)
+                scores.append(fits.scores + log_odds - telling * (log_error - usual_log_error))
+                scales.append(np.full(len(fits.scores), scale))
+            found += kinds
+        all_scores = np.concatenate(scores)
+        odds = np.exp(all_scores - all_scores.max())
+        chosen = np.searchsorted(np.cumsum(odds) / odds.sum(), self._ranks).clip(max=len(odds) - 1)
+        weights = np.concatenate([fits.weights for fits in found])[chosen]
+        spreads = np.concatenate([fits.spreads for fits in found])[chosen]
+        columns = np.concatenate([fits.columns for fits in found])[chosen]
+        drawn = weights + (spreads @ self._weights_noise[:, :, None])[:, :, 0]
+        drawn = np.where(drawn.max(axis=1, keepdims=True) > 0, drawn.clip(min=0), weights)
+        durations_ms = drawn @ self._terms.T + np.where(columns < 0, 0.0, steps[:, columns]).T
+        return np.log(durations_ms), np.concatenate(scales)[chosen]
 
     def _stepped(self, places: "NDArray[np.intp]", means_ms: "Array") -> "Array | None":
         """Return durations in ms by the CPU law, sizes by CPU times, where the handler is short enough for steps."""
@@ -230,27 +235,19 @@ def knows_parallel_speed(measured_mb: Sequence[int], memory_mb: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """A sum of curves fitted to the evidence."""
+class _Fits:
+    """Trends fitted to the evidence, each a sum of the four terms by weight and perhaps a stepped curve; one a row."""
 
-    curves: "Array"
-    """Durations in ms, sizes by curves."""
     weights: "Array"
-    """Of the curves."""
-    spread: "Array"
-    """Square root of the weights' covariance."""
-    parameters: int
-    score: float
+    """Of the four terms, in ms."""
+    spreads: "Array"
+    """Square roots of the weights' covariances."""
+    columns: "NDArray[np.intp]"
+    """Of the stepped curve in its table; -1 for none."""
+    parameters: "NDArray[np.intp]"
+    """How many were fitted."""
+    scores: "Array"
     """Log likelihood, less the price of the parameters."""
-
-    def drawn(self, noise: "Array") -> "Array":
-        """Return durations in ms by weights as they may be, not below zero: a row for each row of standard `noise`."""
-        import numpy as np  # noqa: PLC0415
-
-        weights = self.weights + noise[:, : len(self.weights)] @ self.spread.T
-        weights = np.where(weights.max(axis=1, keepdims=True) > 0, weights.clip(min=0), self.weights)
-        durations_ms: Array = weights @ self.curves.T
-        return durations_ms
 
 
 def _terms(memory_mb: "Array") -> "Array":
@@ -261,7 +258,7 @@ def _terms(memory_mb: "Array") -> "Array":
     return np.stack([np.ones_like(share), 1 / share.clip(max=1), 1 / share, 0.1 / share**2], axis=1)
 
 
-def _fit_subsets(curves: "Array", terms: "Array", ones: "Array") -> list[_Fit]:
+def _fit_subsets(terms: "Array", ones: "Array") -> _Fits:
     """Return the least-squares fits of all subsets of the whitened `terms` that are fits: no weight is below zero.
 
     Where a weight would be below zero, the subset without that term is the better one and is among the others.
@@ -278,21 +275,25 @@ def _fit_subsets(curves: "Array", terms: "Array", ones: "Array") -> list[_Fit]:
     told_apart = lowest > highest * _SAME_TERMS**2
     subsets, products = subsets[told_apart], products[told_apart]
     weights = np.linalg.solve(products, (subsets * (unit.T @ ones))[:, :, None])[:, :, 0]
-    misfits = ((weights @ unit.T - ones) ** 2).sum(axis=1)
-    spreads = np.linalg.inv(np.linalg.cholesky(products)).transpose(0, 2, 1) * subsets[:, None, :] / norms[:, None]
+    fit = (weights >= 0).all(axis=1)
+    subsets, products, weights = subsets[fit], products[fit], weights[fit]
+    roots = np.linalg.inv(np.linalg.cholesky(products)).transpose(0, 2, 1)
     counts = subsets.sum(axis=1)
-    scores = -0.5 * misfits - _LOG_ODDS_PER_CURVE * counts
-    return [
-        _Fit(curves, weights[index] / norms, spreads[index], int(counts[index]), float(scores[index]))
-        for index in np.flatnonzero((weights >= 0).all(axis=1))
-    ]
+    misfits = ((weights @ unit.T - ones) ** 2).sum(axis=1)
+    return _Fits(
+        weights=weights / norms,
+        spreads=roots * subsets[:, None, :] / norms[:, None],
+        columns=np.full(len(counts), -1),
+        parameters=counts,
+        scores=-0.5 * misfits - _LOG_ODDS_PER_CURVE * counts,
+    )
 
 
-def _fit_stepped(steps_ms: "Array", steps: "Array", waiting: "Array", ones: "Array") -> list[_Fit]:
+def _fit_stepped(steps: "Array", waiting: "Array", ones: "Array") -> _Fits:
     """Return a fit for each CPU time, with the waiting that fits best beside it.
 
-    `steps_ms` are sizes by CPU times; `steps` and `waiting` are whitened. All CPU times together weigh as one subset of
-    two terms, CPU and waiting, does, and more by the odds that so short a handler takes steps.
+    `steps` and `waiting` are whitened, sizes by CPU times and sizes. All CPU times together weigh as one subset of two
+    terms, CPU and waiting, does, and more by the odds that so short a handler takes steps.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -301,10 +302,14 @@ def _fit_stepped(steps_ms: "Array", steps: "Array", waiting: "Array", ones: "Arr
     misfits = ((left - waiting[:, None] * waits_ms) ** 2).sum(axis=0)
     likelihoods = np.exp(-0.5 * (misfits - misfits.min()))
     prior = _STEPPED_LOG_ODDS - 2 * _LOG_ODDS_PER_CURVE - math.log(likelihoods.sum())
-    curves, sure = (steps_ms + waits_ms)[:, :, None], np.zeros((1, 1))
-    return [
-        _Fit(curves[:, index], np.ones(1), sure, 2, float(prior - 0.5 * misfit)) for index, misfit in enumerate(misfits)
-    ]
+    count = len(misfits)
+    return _Fits(
+        weights=waits_ms[:, None] * np.array([1.0, 0.0, 0.0, 0.0]),
+        spreads=np.zeros((count, 4, 4)),
+        columns=np.arange(count),
+        parameters=np.full(count, 2),
+        scores=prior - 0.5 * misfits,
+    )
 
 
 def _step_table(top: int, sizes_mb: Sequence[int]) -> "Array":
