@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from powertune.analysis.duration_model import Array
     from powertune.model.recommendation import Strategy
 
-LEAST_GAIN = 0.0045
+LEAST_GAIN = 0.005
 """Expected improvement, as a share of cost, duration or score, below which a size is left alone: a quarter of the
 default tolerance, within which two sizes pass for equal anyway."""
-_SPEED_SLACK = 0.03
-"""How much faster a size has to be to be worth looking for: people do not feel less, and large sizes are dear."""
+_SPEED_SLACK = 0.05
+"""How much faster a size has to be to be worth looking for: people do not feel less, and large sizes are dear. Sizes
+within 5 % of the fastest are commonly taken for as fast."""
 _RUNS_OF_NEW_SIZE = 2.0
 """A run at a size that was never tried opens an environment first: a cold run, which tells nothing of warm ones."""
 

@@ -13,13 +13,17 @@ No real function lies on such a curve. What is left over is taken to wander with
 size, hosts, caches, the clock rate) as a Gaussian process on log duration: universal kriging (Cressie, Statistics for
 Spatial Data, 1993, 3.4) with the subsets as trends, averaged as in Bayesian model averaging (Hoeting et al., 1999).
 
+How far it wanders differs from function to function, too: most keep close to a sum of the four curves, some are
+erratic. Each amount counts by how likely it makes what was measured, as the subsets do, so that intervals are narrow
+where sizes agree with each other and wide where they do not.
+
 The answer is a few hundred equally likely curves rather than one with error bars, so that any question (which size is
 cheapest, how sure is that) is asked of each curve and answered by counting.
 """
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -42,10 +46,17 @@ _WANDERING_SD = 0.08
 _WANDERING_OCTAVES = 2.0
 """Over how many doublings of memory the wandering part keeps a correlation of 1/e: 7 % between neighbours on the usual
 grid of doublings, in line with the 6.5 % by which the four curves alone miss sizes left out of recorded sweeps."""
+_ERRATIC = 3.0
+"""How many times further an erratic function lies from such a sum: fine sweeps measured in parallel scatter by 9 to
+15 %, against 4 % of those measured one run after the other."""
 _LOG_ODDS_PER_CURVE = 0.7
 """What each further curve of a subset has to gain in log likelihood: about ln 2, so it is at even odds without data."""
 
-_SUBSETS = tuple(itertools.chain.from_iterable(itertools.combinations(range(4), count) for count in (1, 2, 3, 4)))
+_LOG_ODDS_BY_SCALE = {1.0: 0.0, _ERRATIC: -_LOG_ODDS_PER_CURVE}
+"""Being erratic is one more thing to assume, at the same price."""
+
+_SUBSETS = tuple(itertools.product((False, True), repeat=4))[1:]
+"""Which of the four terms are in, for each subset that has any."""
 
 _SHORTEST_STEPPED_MS, _LONGEST_STEPPED_MS = TICK_MS, 3 * PERIOD_MS
 """CPU time below which nothing is throttled, and above which steps of 20 ms are a small share of most durations."""
@@ -81,7 +92,7 @@ class Prediction:
     """A duration that was never measured."""
 
     duration_ms: float
-    """The mean."""
+    """The mean over runs, as likely to be longer as to be shorter."""
     duration_ci95_ms: tuple[float, float]
 
 
@@ -125,43 +136,63 @@ class DurationModel:
         places = np.array([self._place[item.memory_mb] for item in known])
         means_ms = np.array([max(item.mean_ms, _SHORTEST_MS) for item in known])
         variances = np.array([item.variance for item in known])
-        covariance = self._covariance[np.ix_(places, places)] + np.diag(variances)
-        trends = self._trends(places, means_ms, np.linalg.cholesky(covariance))
+        covariances = {scale: scale**2 * self._covariance[:, places] for scale in _LOG_ODDS_BY_SCALE}
+        of_means = {scale: covariance[places] + np.diag(variances) for scale, covariance in covariances.items()}
+        trends, scales = self._trends(places, means_ms, of_means)
         # Conditioning by kriging of simulations (Journel and Huijbregts, Mining Geostatistics, 1978, 7.1): a curve
         # drawn without the evidence is moved by what the evidence says of its error.
-        drawn = trends[:, places] + self._residuals[:, places] + self._noise[:, places] * np.sqrt(variances)
-        moved = np.linalg.solve(covariance, (np.log(means_ms) - drawn).T).T @ self._covariance[places]
-        curves: Array = np.exp(trends + self._residuals + moved)
+        logs = trends + scales[:, None] * self._residuals
+        errors = np.log(means_ms) - logs[:, places] - self._noise[:, places] * np.sqrt(variances)
+        for scale, covariance in covariances.items():
+            rows = scales == scale
+            logs[rows] += errors[rows] @ np.linalg.solve(of_means[scale], covariance.T)
+        curves: Array = np.exp(logs)
         return curves
 
-    def _trends(self, places: "NDArray[np.intp]", means_ms: "Array", factor: "Array") -> "Array":
-        """Return the logarithm of a trend for each curve: subsets of the four terms, or a stepped curve, by weight."""
+    def _trends(
+        self, places: "NDArray[np.intp]", means_ms: "Array", covariances: "Mapping[float, Array]"
+    ) -> "tuple[Array, Array]":
+        """Return the logarithm of a trend for each curve, and by how much the curve wanders around it: its scale.
+
+        A trend is a subset of the four terms or a stepped curve. `covariances`, of the logarithms of `means_ms`, are by
+        scale. Trends and scales are drawn by how well they explain the means.
+        """
         import numpy as np  # noqa: PLC0415
 
-        # Whitened, and relative to the measured means: a perfect fit is all ones.
-        terms: Array = np.linalg.solve(factor, self._terms[places] / means_ms[:, None])
-        ones: Array = np.linalg.solve(factor, np.ones(len(places)))
-        fits = [fit for subset in _SUBSETS if (fit := _fit(subset, terms, ones)) is not None]
-        scores = [fit.score for fit in fits]
-        steps = self._stepped(places, means_ms)
-        if steps is not None:
-            relative: Array = np.linalg.solve(factor, steps[places] / means_ms[:, None])
-            waits_ms, more = _fit_stepped(relative, terms[:, 0], ones)
-            steps = steps + waits_ms
-            scores += list(more)
-        odds = np.exp(np.array(scores) - max(scores))
-        chosen = np.searchsorted(np.cumsum(odds) / odds.sum(), self._ranks).clip(max=len(scores) - 1)
-        trends = np.empty((CURVES, len(self.sizes_mb)))
-        for index in np.unique(chosen):
-            rows = chosen == index
-            if index < len(fits):
-                fit = fits[index]
-                weights = fit.weights + self._weights_noise[rows, : len(fit.subset)] @ fit.spread.T
-                weights = np.where(weights.max(axis=1, keepdims=True) > 0, weights.clip(min=0), fit.weights)
-                trends[rows] = np.log(weights @ self._terms[:, fit.subset].T)
-            elif steps is not None:
-                trends[rows] = np.log(steps[:, index - len(fits)])
-        return trends
+        stepped = self._stepped(places, means_ms)
+        steps = np.zeros((len(self.sizes_mb), 1)) if stepped is None else stepped
+        relative_terms, relative_steps = self._terms[places] / means_ms[:, None], steps[places] / means_ms[:, None]
+        found: list[_Fits] = []
+        scores: list[Array] = []
+        scales: list[Array] = []
+        usual_log_error = None
+        for scale, log_odds in _LOG_ODDS_BY_SCALE.items():
+            factor = np.linalg.cholesky(covariances[scale])
+            # Whitened, and relative to the measured means: a perfect fit is all ones.
+            terms: Array = np.linalg.solve(factor, relative_terms)
+            ones: Array = np.linalg.solve(factor, np.ones(len(places)))
+            kinds = [_fit_subsets(terms, ones)]
+            if stepped is not None:
+                kinds.append(_fit_stepped(np.linalg.solve(factor, relative_steps), terms[:, 0], ones))
+            # The larger the errors that a scale expects, the less likely any that are met: the determinant of a normal
+            # density, by the sizes that are left to tell once the parameters are fitted (as in restricted likelihood).
+            log_error = np.log(factor.diagonal()).mean()
+            usual_log_error = log_error if usual_log_error is None else usual_log_error
+            for fits in kinds:
+                telling = (len(places) - fits.parameters).clip(min=0)
+                scores.append(fits.scores + log_odds - telling * (log_error - usual_log_error))
+                scales.append(np.full(len(fits.scores), scale))
+            found += kinds
+        all_scores = np.concatenate(scores)
+        odds = np.exp(all_scores - all_scores.max())
+        chosen = np.searchsorted(np.cumsum(odds) / odds.sum(), self._ranks).clip(max=len(odds) - 1)
+        weights = np.concatenate([fits.weights for fits in found])[chosen]
+        spreads = np.concatenate([fits.spreads for fits in found])[chosen]
+        columns = np.concatenate([fits.columns for fits in found])[chosen]
+        drawn = weights + (spreads @ self._weights_noise[:, :, None])[:, :, 0]
+        drawn = np.where(drawn.max(axis=1, keepdims=True) > 0, drawn.clip(min=0), weights)
+        durations_ms = drawn @ self._terms.T + np.where(columns < 0, 0.0, steps[:, columns]).T
+        return np.log(durations_ms), np.concatenate(scales)[chosen]
 
     def _stepped(self, places: "NDArray[np.intp]", means_ms: "Array") -> "Array | None":
         """Return durations in ms by the CPU law, sizes by CPU times, where the handler is short enough for steps."""
@@ -191,12 +222,12 @@ def predict(evidence: Sequence[Evidence], sizes_mb: Sequence[int], *, seed: int 
     measured = [item.memory_mb for item in evidence]
     model = DurationModel([*measured, *sizes_mb], seed=seed)
     curves = model.given(evidence)
-    low, high = np.quantile(curves, (0.025, 0.975), axis=0)
+    low, middle, high = np.quantile(curves, (0.025, 0.5, 0.975), axis=0)
     found = {}
     for size in sizes_mb:
         place = model.sizes_mb.index(size)
         interval = float(low[place]), float(high[place])
-        found[size] = Prediction(float(curves[:, place].mean()), interval)
+        found[size] = Prediction(float(middle[place]), interval)
     return found
 
 
@@ -218,15 +249,19 @@ def knows_parallel_speed(measured_mb: Sequence[int], memory_mb: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """A subset of the terms fitted to the evidence."""
+class _Fits:
+    """Trends fitted to the evidence, each a sum of the four terms by weight and perhaps a stepped curve; one a row."""
 
-    subset: list[int]
     weights: "Array"
-    spread: "Array"
-    """Square root of the weights' covariance."""
-    score: float
-    """Log likelihood, less the price of the terms."""
+    """Of the four terms, in ms."""
+    spreads: "Array"
+    """Square roots of the weights' covariances."""
+    columns: "NDArray[np.intp]"
+    """Of the stepped curve in its table; -1 for none."""
+    parameters: "NDArray[np.intp]"
+    """How many were fitted."""
+    scores: "Array"
+    """Log likelihood, less the price of the parameters."""
 
 
 def _terms(memory_mb: "Array") -> "Array":
@@ -237,25 +272,58 @@ def _terms(memory_mb: "Array") -> "Array":
     return np.stack([np.ones_like(share), 1 / share.clip(max=1), 1 / share, 0.1 / share**2], axis=1)
 
 
-def _fit(subset: Sequence[int], terms: "Array", ones: "Array") -> _Fit | None:
-    """Return the least-squares fit of a subset of whitened terms, or None where it is none: weights below zero.
+def _fit_subsets(terms: "Array", ones: "Array") -> _Fits:
+    """Return the least-squares fits of all subsets of the whitened `terms` that are fits: no weight is below zero.
 
-    Where a weight would be below zero, the subset without that term is the better one and is tried by itself.
+    Where a weight would be below zero, the subset without that term is the better one and is among the others.
     """
     import numpy as np  # noqa: PLC0415
 
-    if len(subset) > len(ones):
-        return None
-    chosen = list(subset)
-    matrix = terms[:, chosen]
-    scale = np.sqrt((matrix**2).sum(axis=0))  # terms differ by orders of magnitude, and rank is told on one scale
-    weights, _, rank, _ = np.linalg.lstsq(matrix / scale, ones, rcond=_SAME_TERMS)
-    if rank < len(chosen) or (weights < 0).any():
-        return None
-    misfit = matrix / scale @ weights - ones
-    spread = np.linalg.inv(np.linalg.cholesky((matrix / scale).T @ (matrix / scale))).T
-    score = -0.5 * float(misfit @ misfit) - _LOG_ODDS_PER_CURVE * len(chosen)
-    return _Fit(chosen, weights / scale, spread / scale[:, None], score)
+    subsets = np.array([subset for subset in _SUBSETS if sum(subset) <= len(ones)])
+    norms = np.sqrt((terms**2).sum(axis=0))  # terms differ by orders of magnitude, and rank is told on one scale
+    unit = terms / norms
+    # Normal equations of all subsets at once; a term that is left out has an equation of its own, weight = 0.
+    both = subsets[:, :, None] & subsets[:, None, :]
+    products = np.where(both, unit.T @ unit, np.eye(len(norms)))
+    lowest, *_, highest = np.moveaxis(np.linalg.eigvalsh(products), 1, 0)
+    told_apart = lowest > highest * _SAME_TERMS**2
+    subsets, products = subsets[told_apart], products[told_apart]
+    weights = np.linalg.solve(products, (subsets * (unit.T @ ones))[:, :, None])[:, :, 0]
+    fit = (weights >= 0).all(axis=1)
+    subsets, products, weights = subsets[fit], products[fit], weights[fit]
+    roots = np.linalg.inv(np.linalg.cholesky(products)).transpose(0, 2, 1)
+    counts = subsets.sum(axis=1)
+    misfits = ((weights @ unit.T - ones) ** 2).sum(axis=1)
+    return _Fits(
+        weights=weights / norms,
+        spreads=roots * subsets[:, None, :] / norms[:, None],
+        columns=np.full(len(counts), -1),
+        parameters=counts,
+        scores=-0.5 * misfits - _LOG_ODDS_PER_CURVE * counts,
+    )
+
+
+def _fit_stepped(steps: "Array", waiting: "Array", ones: "Array") -> _Fits:
+    """Return a fit for each CPU time, with the waiting that fits best beside it.
+
+    `steps` and `waiting` are whitened, sizes by CPU times and sizes. All CPU times together weigh as one subset of two
+    terms, CPU and waiting, does, and more by the odds that so short a handler takes steps.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    left = ones[:, None] - steps
+    waits_ms: Array = (waiting @ left / (waiting @ waiting)).clip(min=0)
+    misfits = ((left - waiting[:, None] * waits_ms) ** 2).sum(axis=0)
+    likelihoods = np.exp(-0.5 * (misfits - misfits.min()))
+    prior = _STEPPED_LOG_ODDS - 2 * _LOG_ODDS_PER_CURVE - math.log(likelihoods.sum())
+    count = len(misfits)
+    return _Fits(
+        weights=waits_ms[:, None] * np.array([1.0, 0.0, 0.0, 0.0]),
+        spreads=np.zeros((count, 4, 4)),
+        columns=np.arange(count),
+        parameters=np.full(count, 2),
+        scores=prior - 0.5 * misfits,
+    )
 
 
 def _step_table(top: int, sizes_mb: Sequence[int]) -> "Array":
@@ -270,20 +338,3 @@ def _steps_at(top: int, memory_mb: int, granted: float) -> tuple[float, ...]:
     step = math.log(_LEAST_OF_MOST) / (_CPU_TIMES - 1)
     cpu_times_ms = [2 ** (top / 4) * math.exp(step * index) for index in reversed(range(_CPU_TIMES))]
     return tuple(wall_times_ms(cpu_times_ms, memory_mb * granted))
-
-
-def _fit_stepped(steps: "Array", waiting: "Array", ones: "Array") -> tuple["Array", "Array"]:
-    """Return, for each CPU time, the waiting in ms that fits best beside it, and the score.
-
-    `steps` and `waiting` are whitened, sizes by CPU times and sizes. All CPU times together weigh as one subset of two
-    terms, CPU and waiting, does, and more by the odds that so short a handler takes steps.
-    """
-    import numpy as np  # noqa: PLC0415
-
-    left = ones[:, None] - steps
-    waits_ms: Array = (waiting @ left / (waiting @ waiting)).clip(min=0)
-    misfits = ((left - waiting[:, None] * waits_ms) ** 2).sum(axis=0)
-    likelihoods = np.exp(-0.5 * (misfits - misfits.min()))
-    prior = _STEPPED_LOG_ODDS - 2 * _LOG_ODDS_PER_CURVE - math.log(likelihoods.sum())
-    scores: Array = prior - 0.5 * misfits
-    return waits_ms, scores

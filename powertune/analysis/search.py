@@ -45,8 +45,9 @@ _WEIGHT_OF_ASKED = {"adaptive": 0.5, "frugal": 1.0}
 Cost counts twice, as it is the axis on which sizes are hardest to tell apart."""
 _FEWEST_RUNS_OF_PICK = 2
 """A single run may be one of the rare ones that ended early or met a bad host."""
-MOST_ROUNDS, _MOST_ROUNDS_PER_SIZE = 40, 10
-"""How many runs of each payload are made at most: in all, and at one size where the user does not say."""
+MOST_ROUNDS, _MOST_ROUNDS_PER_SIZE = 29, 10
+"""How many runs of each payload are made at most: in all, and at one size where the user does not say. In all they stay
+within 30, as a new size takes a cold run, too; on recorded functions 34 or 40 of them made no pick better."""
 _OUT_OF: Mapping[Status, str] = {"out-of-memory": "memory", "timed-out": "time"}
 _MOST_RUNS_FOR_PRECISION = 1000
 """At one size: 1000 runs tell a mean to 3 % even where runs spread by half of it."""
@@ -143,12 +144,14 @@ class AdaptiveSearch:
     def expected(self, runs: Mapping[int, Sequence[Invocation]]) -> Mapping[int, Expected]:
         """Return what the duration model expects at each size that may still succeed."""
         known = self._known(runs)
-        return self._beliefs(known, runs).expected() if known else {}
+        return self._beliefs(known, runs, hopeless_sizes(self._model.sizes_mb, runs)).expected() if known else {}
 
     def decisive(self, runs: Mapping[int, Sequence[Invocation]]) -> Sequence[int]:
         """Return the size that would be taken."""
         known = self._known(runs)
-        return [self._beliefs(known, runs).pick(self._choice.strategy)] if known else []
+        if not known:
+            return []
+        return [self._beliefs(known, runs, hopeless_sizes(self._model.sizes_mb, runs)).pick(self._choice.strategy)]
 
     def _batch(self, runs: Mapping[int, Sequence[Invocation]]) -> Sequence[int]:
         """Return the sizes to measure next; none, with the reason in `why`, to stop."""
@@ -171,7 +174,7 @@ class AdaptiveSearch:
                 f"{MOST_ROUNDS} runs of each payload were made" if self._weights else f"{MOST_ROUNDS} runs were made"
             )
             return []
-        return self._where_it_pays(self._beliefs(known, runs), runs, open_sizes)
+        return self._where_it_pays(self._beliefs(known, runs, hopeless), runs, open_sizes)
 
     def _where_it_pays(
         self, beliefs: Beliefs, runs: Mapping[int, Sequence[Invocation]], open_sizes: Sequence[int]
@@ -203,17 +206,21 @@ class AdaptiveSearch:
         return sorted({*nearest, *(size for size in left if size == current_mb)})
 
     def _known(self, runs: Mapping[int, Sequence[Invocation]]) -> dict[int, list[Stratum]]:
-        counted = {size: _counted(runs.get(size, ())) for size in self._model.sizes_mb}
+        counted = {size: _counted(runs[size]) for size in self._model.sizes_mb if size in runs}
         return {size: stratify(found, self._weights, 0.0) for size, found in counted.items() if found}
 
-    def _beliefs(self, known: Mapping[int, Sequence[Stratum]], runs: Mapping[int, Sequence[Invocation]]) -> Beliefs:
+    def _beliefs(
+        self,
+        known: Mapping[int, Sequence[Stratum]],
+        runs: Mapping[int, Sequence[Invocation]],
+        hopeless: Mapping[int, str],
+    ) -> Beliefs:
         evidence = evidence_of(known)
         rounding_ms = dict.fromkeys(self._model.sizes_mb, MEAN_ROUNDING_MS)
         for item in evidence:
             rounding_ms[item.memory_mb] = mean_billed_ms(known[item.memory_mb]) - item.mean_ms
         inits_ms = [run.init_ms for found in runs.values() for run in found if run.status == "ok" and run.init_ms]
         init_ms = self._cold_start_rate * math.fsum(inits_ms) / max(1, len(inits_ms))
-        hopeless = hopeless_sizes(self._model.sizes_mb, runs)
         return Beliefs(
             self._model.sizes_mb,
             self._model.given(evidence),
