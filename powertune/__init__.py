@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from powertune.api import dry_run, dry_run_command, estimate, estimate_all, load
     from powertune.errors import PowertuneError
     from powertune.model.invocation import Aggregate, Invocation
     from powertune.model.source import Source, SourceFacts
     from powertune.model.tuning_run import TuningRun
     from powertune.sources.aws.measuring import Pace
     from powertune.sources.aws.source import AwsSource
-    from powertune.tuning import dry_run, dry_run_command, estimate, estimate_all, load, tune
+    from powertune.tuning import tune
 
 __all__ = [
     "Aggregate",
@@ -46,11 +47,11 @@ _HOMES = {
     "Source": "powertune.model.source",
     "SourceFacts": "powertune.model.source",
     "TuningRun": "powertune.model.tuning_run",
-    "dry_run": "powertune.tuning",
-    "dry_run_command": "powertune.tuning",
-    "estimate": "powertune.tuning",
-    "estimate_all": "powertune.tuning",
-    "load": "powertune.tuning",
+    "dry_run": "powertune.api",
+    "dry_run_command": "powertune.api",
+    "estimate": "powertune.api",
+    "estimate_all": "powertune.api",
+    "load": "powertune.api",
     "tune": "powertune.tuning",
 }
 

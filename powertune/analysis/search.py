@@ -27,10 +27,6 @@ _FIRST_SIZES_MB = {"adaptive": (128, 1024, MB_PER_VCPU), "frugal": (128, 1024)}
 """Where a search begins: the smallest size shows waiting and thrash, one vCPU serial work at its fastest, and 1024 MB
 the bend between them; what lies above one vCPU is dear and can only help several threads, so it is asked for later."""
 
-_NEW_SIZES_AT_ONCE, _APART = {"adaptive": 2, "frugal": 1}, 1.4
-"""How many sizes that were never tried go into one batch, if one is so many times the other: preparing a size takes a
-live run longer than measuring it, and what is prepared together waits once. Neighbours tell of each other. On recorded
-functions an adaptive search takes no more runs for it and errs no more; a frugal one does."""
 _ENOUGH_FAILURES = 3
 """Sizes at which a function fails, with memory and time enough, after which it is given up."""
 _LEAST_GAIN_PER_RUN = {"adaptive": 0.001, "frugal": 0.003}
@@ -180,17 +176,11 @@ class AdaptiveSearch:
         self, beliefs: Beliefs, runs: Mapping[int, Sequence[Invocation]], open_sizes: Sequence[int]
     ) -> Sequence[int]:
         counts = {size: len(_counted(runs.get(size, ()))) for size in open_sizes}
-        batch: list[int] = []
         for pair in beliefs.worth_measuring(_LEAST_GAIN_PER_RUN[self._name]):
             # Of two sizes that are hard to tell apart, the one with fewer runs is the one known less of.
-            may_be_run = [size for size in pair if counts.get(size, self._most_per_size) < self._most_per_size]
-            size = min(may_be_run, key=lambda item: counts[item], default=None)
-            if size is not None and not (batch and (counts[size] or _near(size, batch[0]))):
-                batch.append(size)
-            if batch and (counts[batch[0]] or len(batch) == _NEW_SIZES_AT_ONCE[self._name]):
-                break
-        if batch:
-            return batch
+            for size in sorted((size for size in pair if size in counts), key=counts.__getitem__):
+                if counts[size] < self._most_per_size:
+                    return [size]
         for pick in beliefs.picks():
             if pick in counts and counts[pick] < min(_FEWEST_RUNS_OF_PICK * self._round, self._most_per_size):
                 return [pick]
@@ -322,10 +312,6 @@ def new_search(
             seed=seed,
         )
     return search if precision is None else PreciseSearch(search, precision, payload_weights=payload_weights, trim=trim)
-
-
-def _near(size_mb: int, other_mb: int) -> bool:
-    return max(size_mb, other_mb) < _APART * min(size_mb, other_mb)
 
 
 def _counted(runs: Sequence[Invocation]) -> Sequence[Invocation]:

@@ -171,7 +171,7 @@ def dry_run(
     verified = [] if scaling.verify is None else parse_sizes(scaling.verify)
     known_durations_ms = _known_durations(scaling.duration_at or [], scaling.anchor or [])
     # Imported here: what a dry run needs must not slow down --help and usage errors.
-    from powertune import tuning  # noqa: PLC0415
+    from powertune import api  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
     from powertune.sources.deployment import environment_from  # noqa: PLC0415
@@ -199,9 +199,9 @@ def dry_run(
                 }
                 if runtime_api:
                     with ended_by_signals():
-                        run = tuning.dry_run_command([handler, *(arguments or [])], **measuring)
+                        run = api.dry_run_command([handler, *(arguments or [])], **measuring)
                 else:
-                    run = tuning.dry_run(
+                    run = api.dry_run(
                         handler,
                         isolate=deployed.isolate,
                         python=deployed.python,
@@ -299,9 +299,9 @@ def _positive(milliseconds: str, spec: str) -> float:
 
 def _recorded_durations(path: str) -> dict[int, float]:
     """Return the mean duration of warm runs at each size that a file has records of."""
-    from powertune import tuning  # noqa: PLC0415 - only this form needs it
+    from powertune import api  # noqa: PLC0415 - only this form needs it
 
-    run = tuning.estimate(path, price_gb_second=0, price_request=0)  # whatever region it is from, prices do not matter
+    run = api.estimate(path, price_gb_second=0, price_request=0)  # whatever region it is from, prices do not matter
     if any(size.basis != "measured" for size in run.sizes):
         raise BadInputError(
             f"{text.printable(path)} holds a dry run, which is no duration known from production",

@@ -65,13 +65,13 @@ def estimate(
         deliver_runs(insights.estimate_from_cloudwatch(cloudwatch, function, sizes, delivery, wanted), delivery)
         return
     # Imported here: numpy must not slow down --help and usage errors.
-    from powertune import tuning  # noqa: PLC0415
+    from powertune import api  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
 
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress:
         how = asdict(reading) | {"progress": progress}
         if function is None:
-            runs = tuning.estimate_all(files, sizes=sizes, **how, **wanted)
+            runs = api.estimate_all(files, sizes=sizes, **how, **wanted)
         else:
-            runs = [tuning.estimate(files, sizes=sizes, function=function, **how, **wanted)]
+            runs = [api.estimate(files, sizes=sizes, function=function, **how, **wanted)]
     deliver_runs(runs, delivery)

@@ -11,10 +11,10 @@ from powertune import text
 from powertune.errors import InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
+    from powertune.charging import Options
     from powertune.cli.options import Delivery
     from powertune.model.tuning_run import TuningRun
     from powertune.sources.insights import Survey
-    from powertune.tuning import Options
 
 _CLOUDWATCH = "CloudWatch, in place of FILES"
 _DEFAULT_SINCE = "14d"
@@ -84,7 +84,7 @@ def estimate_from_cloudwatch(
 ) -> "list[TuningRun]":
     """Return a run for each function that the logs tell of. Asks before it costs more than a little."""
     # Imported here: what talks to AWS must not slow down --help and usage errors.
-    from powertune import tuning  # noqa: PLC0415
+    from powertune import api  # noqa: PLC0415
     from powertune.aws_lambda.function_name import parse_function  # noqa: PLC0415
     from powertune.cli.deliver import show_warnings  # noqa: PLC0415
     from powertune.cli.interrupts import ended_by_signals  # noqa: PLC0415
@@ -112,7 +112,7 @@ def estimate_from_cloudwatch(
     _ask(surveyed, cloudwatch)
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, ended_by_signals():
         found = scan(surveyed, architecture=wanted.get("architecture"), progress=progress)
-        runs = tuning.insights_runs(found.sources, sizes=sizes, **wanted)
+        runs = api.insights_runs(found.sources, sizes=sizes, **wanted)
     if not delivery.quiet:
         show_warnings(found.warnings, sys.stderr)
     return runs

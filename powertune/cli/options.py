@@ -13,7 +13,7 @@ import typer
 from powertune.errors import UsageError
 
 if TYPE_CHECKING:
-    from powertune.tuning import Options
+    from powertune.charging import Options
 
 _CHOOSING, _PRICES, _OUTPUT = "Choosing", "Prices", "Output"
 

@@ -88,10 +88,10 @@ def _refreshed() -> "dict[str, RegionPrices]":
 
 def _rates(pricing: options.Pricing) -> "Rates":
     """Return the rates that the options ask for, as a tuning run would have them. Raises PowertuneError."""
-    from powertune import tuning  # noqa: PLC0415 - as above
+    from powertune import charging  # noqa: PLC0415 - as above
 
     _refreshed()
-    return tuning.rates_of(options.tuning_options(options.Choosing(), pricing))
+    return charging.rates_of(options.tuning_options(options.Choosing(), pricing))
 
 
 def _invocation(spec: str) -> tuple[int, float]:

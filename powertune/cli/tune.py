@@ -226,7 +226,7 @@ def tune(
         options.check_finite(name, value)
     _check_combination(function, payload, measuring, on_aws)
     # Imported here: what talks to AWS must not slow down --help and usage errors.
-    from powertune import tuning  # noqa: PLC0415
+    from powertune import charging, tuning  # noqa: PLC0415
     from powertune.cli.interrupts import interruptible  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
 
@@ -240,7 +240,7 @@ def tune(
     source = _source(function, payload, sizes, measuring, on_aws, alpt, pricing.region)
     samples = measuring.samples or (alpt.samples if alpt else None)
     search: SearchName = "full" if alpt else measuring.search.value  # ALPT's input says how often to run each size
-    plan = _plan(source, search, samples, tuning.rates_for_source(source, wanted))
+    plan = _plan(source, search, samples, charging.rates_for_source(source, wanted))
     apply, alias = (alpt.apply or on_aws.apply, alpt.alias or on_aws.alias) if alpt else (on_aws.apply, on_aws.alias)
     if apply:
         _check_apply(source, alias)

@@ -18,6 +18,7 @@ from quick_botocore import make_quick
 
 import powertune
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB
+from powertune.charging import rates_for_source
 from powertune.cli.main import main
 from powertune.model import run_file
 from powertune.model.invocation import Invocation
@@ -376,7 +377,7 @@ def test_without_the_journal_restore_knows_each_of_very_many_sizes_by_the_marks(
 
 def test_the_versions_of_a_run_are_never_invoked_after_they_were_deleted(aws: BelievableLambda) -> None:
     with powertune.AwsSource(NAME, pace=PACE()) as live:
-        live.rates = powertune.tuning.rates_for_source(live, {})
+        live.rates = rates_for_source(live, {})
         first = list(live.measure({128: 1, OWN_MB: 1}))
         published = len(aws.snapshot(NAME)["versions"])
         again = list(live.measure({128: 2, OWN_MB: 1}))

@@ -21,11 +21,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"aws_lambda", "model"},
     "sources": {"aws_lambda", "model", "progress", "__init__"},
     "report": {"aws_lambda", "model"},
-    "tuning": {"analysis", "aws_lambda", "model", "progress", "sources", "__init__"},
-    "cli": {"tuning", "sources", "report", "aws_lambda", "model", "progress", "__init__"},
+    "charging": {"aws_lambda", "model", "sources"},
+    "profiling": {"analysis", "aws_lambda", "model"},
+    "tuning": {"analysis", "aws_lambda", "charging", "model", "profiling", "sources", "__init__"},
+    "api": {"aws_lambda", "charging", "model", "progress", "sources", "tuning", "__init__"},
+    "cli": {"api", "charging", "tuning", "sources", "report", "aws_lambda", "model", "progress", "__init__"},
     "examples": set(),
     "__main__": {"cli"},
-    "__init__": {"tuning", "model", "errors", "sources"},
+    "__init__": {"api", "tuning", "model", "errors", "sources"},
 }
 # Third-party libraries, and the rooms or files they may appear in.
 AT_HOME: dict[str, set[str]] = {
