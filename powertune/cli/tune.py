@@ -1,9 +1,6 @@
 """`powertune tune`: the function re-invoked on AWS across memory sizes, and put back as it was."""
 
 import sys
-import textwrap
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +9,8 @@ from powertune import text
 from powertune.aws_lambda.memory import parse_sizes
 from powertune.cli import options
 from powertune.cli.deliver import check, deliver
+from powertune.cli.tune_options import Measuring, OnAws
+from powertune.cli.tune_plan import plan_in_words
 from powertune.errors import FunctionFailedError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from powertune.sources.aws.source import AwsSource, Plan
     from powertune.sources.events import Events
 
-_MEASURING, _AWS = "Measuring", "AWS"
-_MOST_SIZES_NAMED = 12
-_PLAN_WIDTH = 80
-
 EXAMPLES = """
 Examples: powertune tune orders -p @sqs-batch --plan
 
@@ -34,162 +29,6 @@ powertune tune orders:live -p event.json -m 256,512,1024 --yes --save run.json
 
 powertune tune orders --payloads mix.json --max-spend 0.50 --apply --alias live
 """
-
-
-def _share(text: str) -> float:
-    """Return the share that `2%` or `2` stands for. Raises ValueError, which Typer tells the user."""
-    return float(text.removesuffix("%")) / 100
-
-
-class SearchOption(StrEnum):
-    """Names of the searches."""
-
-    adaptive = "adaptive"
-    frugal = "frugal"
-    full = "full"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measuring:
-    """How to measure."""
-
-    payloads: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help='A mix, [{"payload": ..., "weight": 3}, ...], or a sequence, one payload a line.',
-            rich_help_panel=_MEASURING,
-        ),
-    ] = None
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            "-n",
-            "--samples",
-            min=1,
-            max=100_000,
-            metavar="N",
-            help="Warm runs at each size with --search full, at most so many otherwise. \\[default: 10]",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = None
-    search: Annotated[
-        SearchOption,
-        typer.Option(
-            help="Measure where it tells most, with even fewer runs for --strategy alone, or every size alike.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = SearchOption.adaptive
-    precision: Annotated[
-        float | None,
-        typer.Option(
-            parser=_share,
-            metavar="PCT",
-            help="Go on until the mean at the recommended size is known to PCT per cent.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = None
-    parallel: Annotated[
-        int,
-        typer.Option(min=1, max=1000, metavar="N", help="Runs side by side at one size.", rich_help_panel=_MEASURING),
-    ] = 4
-    max_concurrency: Annotated[
-        int,
-        typer.Option(
-            min=1, max=1000, metavar="N", help="Runs side by side over all sizes.", rich_help_panel=_MEASURING
-        ),
-    ] = 24
-    serial: Annotated[
-        bool, typer.Option("--serial", help="One size after another, to spare databases.", rich_help_panel=_MEASURING)
-    ] = False
-    cold_starts: Annotated[
-        int,
-        typer.Option(min=0, max=1000, metavar="N", help="Force N cold starts per size.", rich_help_panel=_MEASURING),
-    ] = 0
-    max_spend: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="USD", help="Never spend more on invocations.", rich_help_panel=_MEASURING),
-    ] = None
-    allow_error: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TYPE", help="An errorType that counts as success. Repeatable.", rich_help_panel=_MEASURING
-        ),
-    ] = None
-    idempotent: Annotated[
-        bool,
-        typer.Option(
-            "--idempotent",
-            help="The event may be sent again where it is open whether it ran.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = False
-    trim: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=49,
-            metavar="PCT",
-            help="Leave out the slowest and fastest PCT of runs.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = 0.0
-    pre_processor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ARN|MODULE:FUNCTION", help="Makes each payload; not measured.", rich_help_panel=_MEASURING
-        ),
-    ] = None
-    post_processor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ARN|MODULE:FUNCTION", help="Gets each response; not measured.", rich_help_panel=_MEASURING
-        ),
-    ] = None
-    include_payloads: Annotated[
-        bool, typer.Option("--include-payloads", help="Keep payloads in the saved run.", rich_help_panel=_MEASURING)
-    ] = False
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Makes search and order of payloads repeatable.", rich_help_panel=_MEASURING),
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnAws:
-    """What to touch, and how far to go."""
-
-    qualifier: Annotated[
-        str | None, typer.Option(help="Version or alias whose code is meant.", rich_help_panel=_AWS)
-    ] = None
-    latest: Annotated[
-        bool,
-        typer.Option("--latest", help="Tune $LATEST even where it differs from that version.", rich_help_panel=_AWS),
-    ] = False
-    tenant_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="Tenant, where the function isolates them.", rich_help_panel=_AWS)
-    ] = None
-    profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration.", rich_help_panel=_AWS)] = None
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show what would be done and spent, and stop.", rich_help_panel=_AWS)
-    ] = False
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", rich_help_panel=_AWS)] = False
-    no_input: Annotated[
-        bool, typer.Option("--no-input", help="Never ask; stop where a question is needed.", rich_help_panel=_AWS)
-    ] = False
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Set the recommended memory afterwards.", rich_help_panel=_AWS)
-    ] = False
-    alias: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="With --apply: publish, and point this alias at it.", rich_help_panel=_AWS),
-    ] = None
-    alpt_input: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|JSON|-", help="Input of AWS Lambda Power Tuning, with its meaning.", rich_help_panel=_AWS
-        ),
-    ] = None
 
 
 def tune(
@@ -244,7 +83,7 @@ def tune(
     apply, alias = (alpt.apply or on_aws.apply, alpt.alias or on_aws.alias) if alpt else (on_aws.apply, on_aws.alias)
     if apply:
         _check_apply(source, alias)
-    shown = _plan_in_words(plan, measuring, is_full=search == "full", apply=apply, alias=alias, asks=not on_aws.yes)
+    shown = plan_in_words(plan, measuring, is_full=search == "full", apply=apply, alias=alias, asks=not on_aws.yes)
     if on_aws.plan:
         print(shown)
         return
@@ -375,56 +214,6 @@ def _events(payload: str | None, measuring: Measuring, alpt: "AlptInput | None",
     if payload is None:
         return OneEvent("{}")
     return OneEvent(read_s3_payload(aws, payload) if is_s3_url(payload) else read_payload(payload))
-
-
-def _plan_in_words(
-    plan: "Plan", measuring: Measuring, *, is_full: bool, apply: bool, alias: str | None, asks: bool
-) -> str:
-    target, facts = plan.target, plan.target.facts
-    sizes = ", ".join(map(str, plan.sizes_mb))
-    if len(plan.sizes_mb) > _MOST_SIZES_NAMED:
-        sizes = f"{len(plan.sizes_mb)} from {plan.sizes_mb[0]} to {plan.sizes_mb[-1]}"
-    if is_full:
-        parts = [f"{plan.openers} that open environments"] if plan.openers else []
-        parts += [f"{plan.samples} warm"] if plan.samples else []
-        usual = f"{' + '.join(parts)} at each size"
-    else:
-        usual = "some 20 of each payload, at the sizes where they tell most"
-    money = text.money(plan.most_cost, plan.currency)
-    limit = (
-        ""
-        if measuring.max_spend is None
-        else (f", and stops before {text.money(measuring.max_spend, plan.currency)} (--max-spend)")
-    )
-    platform = f"{facts.runtime or 'custom runtime'}, {facts.architecture}, {target.region}"
-    versions = f"{'' if is_full else 'up to '}{text.count(plan.versions, 'temporary version')}"
-    most = "" if measuring.precision else f", {plan.most_runs:,} invocations at most"
-    more = ", and what --precision adds" if measuring.precision else ""
-    runs = f"{usual}{most}"
-    told = [
-        ("Sizes", f"{sizes} MB"),
-        ("Runs", f"{runs}: real ones, with all that the function does to databases, queues and people"),
-        ("Costs", f"{money} at most, if each run took its whole timeout{more}{limit}"),
-    ]
-    if set(plan.sizes_mb) == {target.memory_mb}:
-        told.append(("Changes", f"nothing but {versions}, deleted at the end"))
-    else:
-        when = f"put back as soon as the last size {'' if is_full else 'of a batch '}is published"
-        told.append(("Changes", f"the memory of $LATEST, {when}, and {versions}, deleted at the end"))
-        told.append(("Callers", "of $LATEST meet those sizes meanwhile; those of an alias or a version do not"))
-    if apply:
-        where = f" and points the alias {text.printable(alias)} at it" if alias else ""
-        told.append(("Then", f"sets the recommended memory{where}{', after a question' if asks else ''}"))
-    told += [("Note", text.printable(warning.message, limit=400)) for warning in target.warnings]
-    asked = f"{target.name}:{target.qualifier}" if target.qualifier else target.name
-    memory = f"{target.current_memory_mb} MB"
-    if target.current_memory_mb != target.memory_mb:
-        memory += f" (and $LATEST {target.memory_mb} MB)"
-    lines = [f"{asked}: {memory}, timeout {target.timeout_s} s, {platform}"]
-    for name, words in told:
-        indent = f"  {name:<9}"
-        lines += textwrap.wrap(words, _PLAN_WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent))
-    return "\n".join(lines)
 
 
 def _ask(question: str, on_aws: OnAws) -> bool:
