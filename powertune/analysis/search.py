@@ -7,6 +7,7 @@ counted over the model's equally likely curves.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -188,9 +189,11 @@ class AdaptiveSearch:
 
     def _first(self, left: Sequence[int]) -> Sequence[int]:
         """Return where to begin, and the current size, with which people compare."""
-        nearest = {
-            min(left, key=lambda size: (abs(math.log(size / first)), size)) for first in _FIRST_SIZES_MB[self._name]
-        }
+        nearest = set()
+        for first in _FIRST_SIZES_MB[self._name]:
+            place = bisect_left(left, first)
+            around = left[max(0, place - 1) : place + 1]
+            nearest.add(min(around, key=lambda size: (abs(math.log(size / first)), size)))
         current_mb = self._choice.current_memory_mb
         return sorted({*nearest, *(size for size in left if size == current_mb)})
 
