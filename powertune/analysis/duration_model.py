@@ -190,7 +190,9 @@ class DurationModel:
         columns = np.concatenate([fits.columns for fits in found])[chosen]
         drawn = weights + (spreads @ self._weights_noise[:, :, None])[:, :, 0]
         drawn = np.where(drawn.max(axis=1, keepdims=True) > 0, drawn.clip(min=0), weights)
-        durations_ms = drawn @ self._terms.T + np.where(columns < 0, 0.0, steps[:, columns]).T
+        durations_ms = drawn @ self._terms.T
+        takes_steps = columns >= 0
+        durations_ms[takes_steps] += steps[:, columns[takes_steps]].T
         return np.log(durations_ms), np.concatenate(scales)[chosen]
 
     def _stepped(self, places: "NDArray[np.intp]", means_ms: "Array") -> "Array | None":

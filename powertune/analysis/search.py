@@ -175,7 +175,7 @@ class AdaptiveSearch:
     def _where_it_pays(
         self, beliefs: Beliefs, runs: Mapping[int, Sequence[Invocation]], open_sizes: Sequence[int]
     ) -> Sequence[int]:
-        counts = {size: len(_counted(runs.get(size, ()))) for size in open_sizes}
+        counts = {size: len(_counted(runs[size])) if size in runs else 0 for size in open_sizes}
         for pair in beliefs.worth_measuring(_LEAST_GAIN_PER_RUN[self._name]):
             # Of two sizes that are hard to tell apart, the one with fewer runs is the one known less of.
             for size in sorted((size for size in pair if size in counts), key=counts.__getitem__):
