@@ -30,9 +30,9 @@ the bend between them; what lies above one vCPU is dear and can only help severa
 
 _ENOUGH_FAILURES = 3
 """Sizes without a run that succeeded after which a function is given up."""
-_LEAST_GAIN_PER_RUN = {"adaptive": 0.0013, "frugal": 0.003}
-"""What an invocation has to promise, counting twice what costs as much as one at the cheapest size: a fifth to a half of
-the least gain."""
+_LEAST_GAIN_PER_RUN = {"adaptive": 0.0013, "frugal": 0.004}
+"""What an invocation has to promise, counting twice what costs as much as one at the cheapest size: a fifth of the
+least gain, and three times that where few invocations are asked for."""
 _WEIGHTS: Mapping[str, Mapping[Strategy, float]] = {
     "adaptive": {"cost": 1.0, "speed": 0.5, "balanced": 0.5},
     "frugal": {"cost": 0.0, "speed": 0.0, "balanced": 0.0},
