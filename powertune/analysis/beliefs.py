@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from powertune.analysis.duration_model import Array
     from powertune.model.recommendation import Strategy
 
-LEAST_GAIN = 0.005
-"""Expected improvement, as a share of cost, duration or score, below which a size is left alone: a quarter of the
+LEAST_GAIN = 0.0065
+"""Expected improvement, as a share of cost, duration or score, below which a size is left alone: a third of the
 default tolerance, within which two sizes pass for equal anyway."""
 _SPEED_SLACK = 0.05
 """How much faster a size has to be to be worth looking for: people do not feel less, and large sizes are dear. Sizes
@@ -27,6 +27,8 @@ _RUNS_OF_NEW_SIZE = 2.0
 _SPREAD, _SPREAD_RUNS, _OWN_SPREAD_RUNS = 0.08, 2.0, 4.0
 """Relative spread of runs before any is known, and for how many runs that counts; then for how many runs of its own
 the spread of all sizes counts at each. Recorded functions: 1 to 60 %, half of them below 8 %."""
+_LOST_TO_TAILS = 2.0
+"""Student's t with n degrees of freedom has n / (n - 2) times the variance of a normal distribution."""
 _OVER_LIMIT = 10.0
 """By how many times its excess a size that breaks a limit counts as worse, so that the search looks elsewhere."""
 _P95_DEVIATIONS, _P95_TWO_SIDED = 1.645, 1.96
@@ -152,14 +154,15 @@ def evidence_of(known: Mapping[int, Sequence[Stratum]]) -> list[Evidence]:
     """Return what the runs at each size tell the duration model.
 
     The spread at a size is its own, drawn to that of all sizes together, and that to what is usual: with one or two
-    runs a size has no spread of its own to speak of. (The mean of an inverse gamma distribution as prior: Gelman et
-    al., Bayesian Data Analysis, 2013, 2.6 and 5.)
+    runs a size has no spread of its own to speak of. (An inverse gamma distribution as prior: Gelman et al., Bayesian
+    Data Analysis, 2013, 2.6 and 5.) As that spread is uncertain, a mean is off by Student's t, with tails that are
+    heavier than those of a normal distribution; the model takes a normal one of the same variance.
     """
     pooled = pooled_spread(known) ** 2
     found = []
     for size, strata in sorted(known.items()):
         squares, repeats = _scatter(strata)
-        variance = (_OWN_SPREAD_RUNS * pooled + squares) / (_OWN_SPREAD_RUNS + repeats)
+        variance = (_OWN_SPREAD_RUNS * pooled + squares) / (_OWN_SPREAD_RUNS + repeats - _LOST_TO_TAILS)
         mean_ms = math.fsum(stratum.share * stratum.mean_ms for stratum in strata)
         errors = math.fsum((stratum.share * stratum.mean_ms) ** 2 / len(stratum.runs) for stratum in strata)
         relative = errors / mean_ms**2 if mean_ms else 1.0

@@ -46,14 +46,14 @@ _WANDERING_SD = 0.08
 _WANDERING_OCTAVES = 2.0
 """Over how many doublings of memory the wandering part keeps a correlation of 1/e: 7 % between neighbours on the usual
 grid of doublings, in line with the 6.5 % by which the four curves alone miss sizes left out of recorded sweeps."""
-_ERRATIC = 3.0
-"""How many times further an erratic function lies from such a sum: fine sweeps measured in parallel scatter by 9 to
-15 %, against 4 % of those measured one run after the other."""
 _LOG_ODDS_PER_CURVE = 0.7
 """What each further curve of a subset has to gain in log likelihood: about ln 2, so it is at even odds without data."""
 
-_LOG_ODDS_BY_SCALE = {1.0: 0.0, _ERRATIC: -_LOG_ODDS_PER_CURVE}
-"""Being erratic is one more thing to assume, at the same price."""
+_LOG_ODDS_BY_SCALE = {3.0**step: -_LOG_ODDS_PER_CURVE * step for step in range(3)}
+"""How many times further from such a sum a function may lie, and the odds: being erratic is one more thing to assume,
+at the same price. Fine sweeps measured in parallel scatter by 9 to 15 %, three times as much as those measured one run
+after the other; the third scale is for what no sweep should do, and some do. In between, one scale stands for the
+other, as each is right to within half a step."""
 
 _SUBSETS = tuple(itertools.product((False, True), repeat=4))[1:]
 """Which of the four terms are in, for each subset that has any."""
@@ -114,7 +114,8 @@ class DurationModel:
         self._terms = _terms(self._memory)
         random = np.random.default_rng(seed)
         shape = (CURVES, len(octaves))
-        self._residuals = random.standard_normal(shape) @ np.linalg.cholesky(self._covariance).T
+        self._residuals = _wandering(octaves, random.standard_normal(shape))
+        self._residuals += _OF_ONE_SIZE_SD * random.standard_normal(shape)
         self._noise = random.standard_normal(shape)
         self._weights_noise = random.standard_normal((CURVES, 4))
         self._ranks = (random.permutation(CURVES) + 0.5) / CURVES
@@ -191,7 +192,9 @@ class DurationModel:
         columns = np.concatenate([fits.columns for fits in found])[chosen]
         drawn = weights + (spreads @ self._weights_noise[:, :, None])[:, :, 0]
         drawn = np.where(drawn.max(axis=1, keepdims=True) > 0, drawn.clip(min=0), weights)
-        durations_ms = drawn @ self._terms.T + np.where(columns < 0, 0.0, steps[:, columns]).T
+        durations_ms = drawn @ self._terms.T
+        takes_steps = columns >= 0
+        durations_ms[takes_steps] += steps[:, columns[takes_steps]].T
         return np.log(durations_ms), np.concatenate(scales)[chosen]
 
     def _stepped(self, places: "NDArray[np.intp]", means_ms: "Array") -> "Array | None":
@@ -262,6 +265,21 @@ class _Fits:
     """How many were fitted."""
     scores: "Array"
     """Log likelihood, less the price of the parameters."""
+
+
+def _wandering(octaves: "Array", noise: "Array") -> "Array":
+    """Return a wandering part for each row of standard `noise`, column by column of ascending `octaves`.
+
+    With a correlation that is an exponential of the distance, all that a size knows of smaller ones is the next one
+    (Doob, 1942): no factor of the covariance is needed, which costs the cube of the number of sizes.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    kept = np.exp(-np.diff(octaves) / _WANDERING_OCTAVES)
+    found = _WANDERING_SD * noise
+    for place, share in enumerate(kept, start=1):
+        found[:, place] = share * found[:, place - 1] + math.sqrt(1 - share**2) * found[:, place]
+    return found
 
 
 def _terms(memory_mb: "Array") -> "Array":

@@ -106,4 +106,5 @@ def test_intervals_hold_the_truth_as_often_as_they_say(functions: list[Recorded]
         + f" {wrong} of {significant} significant verdicts wrong"
     )
     assert fmean(own) >= 0.9
+    assert not modelled or 0.93 <= fmean(modelled) <= 0.98
     assert wrong <= 0.05 * significant

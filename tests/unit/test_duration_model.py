@@ -1,10 +1,13 @@
 """Durations at any memory size from a few measured ones."""
 
 import math
+from collections.abc import Sequence
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from powertune.analysis.duration_model import DurationModel, Evidence, knows_parallel_speed, predict
 from powertune.aws_lambda.cpu import MB_PER_VCPU, wall_time_ms
@@ -113,3 +116,57 @@ def test_durations_of_zero_and_single_sizes_are_taken() -> None:
 def test_evidence_has_to_be_of_sizes_of_the_model_each_once(wrong: list[Evidence]) -> None:
     with pytest.raises(ValueError, match="evidence"):
         DurationModel(GRID).given(wrong)
+
+
+def scattered(random: np.random.Generator, spread: float, sizes_mb: Sequence[int] = GRID) -> dict[int, float]:
+    return {size: computing_ms(size, 500, 100) * math.exp(spread * random.standard_normal()) for size in sizes_mb}
+
+
+def width(curves: NDArray[np.floating[Any]], place: int) -> float:
+    """Return how many times the upper end of the 95 % interval at a size is its lower end, as a logarithm."""
+    low_ms, high_ms = np.quantile(curves[:, place], (0.025, 0.975))
+    return math.log(high_ms / low_ms)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.05, 0.1, 0.2])
+def test_what_an_interval_says_holds_for_quiet_functions_and_for_erratic_ones(spread: float) -> None:
+    random = np.random.default_rng(5)
+    sizes_mb = (128, 192, 256, 384, 512, 768, 1024, 1280, 1536, 1769)
+    model = DurationModel(sizes_mb)
+    held = []
+    for _ in range(60):
+        truth_ms = scattered(random, spread, sizes_mb)
+        curves = model.given(evidence({size: truth_ms[size] for size in sizes_mb[::2]}))
+        for place, size in enumerate(sizes_mb):
+            if place % 2:
+                low_ms, high_ms = np.quantile(curves[:, place], (0.025, 0.975))
+                held.append(low_ms <= truth_ms[size] <= high_ms)
+    assert np.mean(held) >= 0.85
+
+
+def test_sizes_that_disagree_make_it_less_sure_of_all_the_others() -> None:
+    model = DurationModel([*GRID, 768])
+    smooth = {size: computing_ms(size, 500, 100) for size in GRID}
+    erratic = {size: ms * (1.4 if place % 2 else 0.7) for place, (size, ms) in enumerate(smooth.items())}
+    place = model.sizes_mb.index(768)
+    assert width(model.given(evidence(erratic)), place) > 2 * width(model.given(evidence(smooth)), place)
+
+
+def test_more_runs_that_agree_make_it_no_less_sure_of_their_size() -> None:
+    """Their size, as it may be less sure of others: what was noise may turn out to be the function."""
+    random = np.random.default_rng(6)
+    model = DurationModel(GRID)
+    for _ in range(200):
+        means_ms = scattered(
+            random, random.choice([0.02, 0.1, 0.3]), random.permutation(GRID)[: random.integers(1, 7)].tolist()
+        )
+        variances = {size: random.choice([1e-4, 3e-3, 3e-2]) for size in means_ms}
+        more = random.choice(list(means_ms))
+        before, after = (
+            model.given(
+                [Evidence(size, ms, variances[size] / (runs if size == more else 1)) for size, ms in means_ms.items()]
+            )
+            for runs in (1, 4)
+        )
+        place = model.sizes_mb.index(more)
+        assert width(after, place) <= 1.02 * width(before, place)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from random import Random
 
 import pytest
 
@@ -230,3 +231,33 @@ def test_precision_that_cannot_be_reached_is_told() -> None:
         runs[128] += [Invocation(128, 100.0 + 50 * (number % 2)) for number in range(plan[128])]
     assert len(runs[128]) == 1000
     assert search.why.endswith("the mean is not known to 0.001")
+
+
+STATUSES: tuple[Status, ...] = ("ok", "ok", "ok", "out-of-memory", "timed-out", "failed")
+
+
+def test_more_runs_that_agree_never_bring_back_a_size_that_was_ruled_out() -> None:
+    random = Random(7)  # noqa: S311 - repeatable
+    for _ in range(100):
+        runs: Runs = {}
+        for size in random.sample(SIZES_MB, random.randint(1, 6)):
+            status = random.choice(STATUSES)
+            used_mb = random.choice([None, 60.0, 0.8 * size, 0.97 * size])
+            runs[size] = [Invocation(size, computing_ms(size), status=status, max_memory_used_mb=used_mb)]
+        out = hopeless_sizes(SIZES_MB, runs).keys()
+        for _ in range(3):
+            agreeing = {size: found * random.randint(1, 4) for size, found in runs.items()}
+            assert out <= hopeless_sizes(SIZES_MB, agreeing).keys()
+            assert not out & adaptive().next(agreeing).keys()
+
+
+def test_a_search_that_goes_on_never_asks_for_a_size_that_was_ruled_out() -> None:
+    search, out, runs = adaptive(), set[int](), defaultdict[int, list[Invocation]](list)
+    while plan := search.next(runs):
+        assert not out & plan.keys()
+        for size, count in plan.items():
+            status: Status = "ok" if size > 256 else "out-of-memory"
+            runs[size] += [Invocation(size, computing_ms(size), status=status, max_memory_used_mb=300.0)] * count
+        assert out <= hopeless_sizes(SIZES_MB, runs).keys()
+        out |= hopeless_sizes(SIZES_MB, runs).keys()
+    assert out == {128, 256}
