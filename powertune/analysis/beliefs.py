@@ -127,9 +127,7 @@ class Beliefs:
         better[:, [self._sizes_mb.index(size) for size in self._hopeless]] = False
         sure = 1 - float(better.any(axis=1).mean())
         words = {"cost": "cheaper", "speed": "faster", "balanced": "better balanced"}[axis]
-        return (
-            f"further runs promise less than they cost: {sure:.0%} sure that no size is {words} by over {tolerance:.0%}"
-        )
+        return f"{sure:.0%} sure that no size is {words} by over {tolerance:.0%}"
 
     def expected(self) -> dict[int, Expected]:
         """Return mean and 95 % interval of duration and cost at each size."""

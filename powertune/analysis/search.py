@@ -166,12 +166,12 @@ class AdaptiveSearch:
         if not known or not open_sizes:
             self.why = "no size gives further runs"
             return []
+        beliefs = self._beliefs(known, runs, hopeless)
         if sum(len(runs[size]) for size in known) >= MOST_ROUNDS * self._round:
-            self.why = (
-                f"{MOST_ROUNDS} runs of each payload were made" if self._weights else f"{MOST_ROUNDS} runs were made"
-            )
+            each = " of each payload" if self._weights else ""
+            self.why = f"{MOST_ROUNDS} runs{each} were made: {beliefs.certainty()}"
             return []
-        return self._where_it_pays(self._beliefs(known, runs, hopeless), runs, open_sizes)
+        return self._where_it_pays(beliefs, runs, open_sizes)
 
     def _where_it_pays(
         self, beliefs: Beliefs, runs: Mapping[int, Sequence[Invocation]], open_sizes: Sequence[int]
@@ -185,7 +185,7 @@ class AdaptiveSearch:
         for pick in beliefs.picks():
             if pick in counts and counts[pick] < min(_FEWEST_RUNS_OF_PICK * self._round, self._most_per_size):
                 return [pick]
-        self.why = beliefs.certainty()
+        self.why = f"further runs promise less than they cost: {beliefs.certainty()}"
         return []
 
     def _first(self, left: Sequence[int]) -> Sequence[int]:
