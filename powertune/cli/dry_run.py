@@ -228,7 +228,8 @@ def _check_combination(
     """Raise UsageError for what does not go together."""
     if arguments and not runtime_api:
         raise UsageError(
-            "a handler takes no arguments", hint="for a command: powertune dry-run --runtime-api -- COMMAND..."
+            f"a handler takes no arguments, and there is {text.printable(arguments[0], limit=40)!r}",
+            hint="for a command: powertune dry-run --runtime-api -- COMMAND...",
         )
     if runtime_api and (deployed.isolate or deployed.python):
         raise UsageError(

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 from types import TracebackType
@@ -173,14 +174,14 @@ def _lognormal_spread(p99_to_mean: float) -> float:
 
 def _lognormal(spread: float) -> NDArray[np.float64]:
     """Return a lognormal distribution of mean 1 as values at even ranks."""
-    ranks = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    values = np.exp(spread * _normal_quantiles(ranks))
+    values = np.exp(spread * _normal_quantiles())
     return values / values.mean()  # type: ignore[no-any-return] # an array
 
 
-def _normal_quantiles(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+@cache
+def _normal_quantiles() -> NDArray[np.float64]:
     normal = NormalDist()
-    return np.array([normal.inv_cdf(rank) for rank in ranks])
+    return np.array([normal.inv_cdf((rank + 0.5) / _QUANTILES) for rank in range(_QUANTILES)])
 
 
 def _from_sweep(path: Path) -> Recorded:
