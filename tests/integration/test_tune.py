@@ -277,7 +277,7 @@ def test_a_plan_is_printed_and_nothing_is_changed_or_run(aws: BelievableLambda, 
         "  Runs     some 20 of each payload, at the sizes where they tell most, 139\n"
         "           invocations at most: real ones, with all that the function does to\n"
         "           databases, queues and people\n"
-        "  Costs    $0.16 at most, if each run took its whole timeout, and stops before\n"
+        "  Costs    $0.14 at most, if each run took its whole timeout, and stops before\n"
         "           $0.50 (--max-spend)\n"
         "  Changes  the memory of $LATEST, put back as soon as the last size of a batch\n"
         "           is published, and up to 11 temporary versions, deleted at the end\n"
