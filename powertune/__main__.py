@@ -11,7 +11,7 @@ def run() -> None:
 
     code = main()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # whoever read it may be gone, which is no error
+        with suppress(Exception):  # whoever read it may be gone, or a handler has put something in its place
             stream.flush()
     # At once: threads and exit functions that a handler left behind must not keep the process, nor print after us.
     os._exit(code)

@@ -116,6 +116,7 @@ class Scaling:
 
 
 def dry_run(
+    context: typer.Context,
     handler: Annotated[
         str,
         typer.Argument(metavar="HANDLER", help="package.module:function, or a command, with --runtime-api before it."),
@@ -178,8 +179,11 @@ def dry_run(
 
     events = _events(payload, payloads, seed)
     environment = environment_from(deployed.env_file or [], deployed.env or [])
-    # Until the result is out: a thread that the handler left behind may go on printing.
-    with OutputTrap(keep=verbose) as trap, ended_by_signals() if verified else nullcontext():
+    # A thread that the handler left behind may go on printing, also after the result.
+    with (
+        OutputTrap(keep=verbose, for_good=bool(context.obj)) as trap,
+        ended_by_signals() if verified else nullcontext(),
+    ):
         try:
             with progress_for(trap.stderr, quiet=delivery.quiet, color=not delivery.no_color) as progress:
                 measuring: dict[str, Any] = {

@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 
 import typer
 
@@ -15,36 +16,42 @@ _LONGEST_MESSAGE = 1000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` (that of the process if None) and return the exit code."""
+    """Run the command line `argv` and return the exit code.
+
+    Without it that of the process is run, which is to end then: standard output and error may be left closed to it.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     _open_standard_streams()
+    errors = _own_errors() if argv is None else sys.stderr
     try:
-        return _run(args)
+        return _run(args, process_ends=argv is None)
     except PowertuneError as error:
-        _debug(args)
-        return _complain(error.message, error.hint, error.exit_code)
+        _debug(args, errors)
+        return _complain(error.message, error.hint, error.exit_code, errors)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "powertune"
-        return _complain(error.format_message(), f"powertune's options are listed by: {path} --help", error.exit_code)
+        hint = f"powertune's options are listed by: {path} --help"
+        return _complain(error.format_message(), hint, error.exit_code, errors)
     except (KeyboardInterrupt, typer.Abort):
-        print("Interrupted.", file=sys.stderr)
+        print("Interrupted.", file=errors, flush=True)
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort of the whole program
-        _debug(args)
+        _debug(args, errors)
         return _complain(
             f"this is a bug in powertune {__version__}: {type(error).__name__}: {error}",
             "run it again with --debug and report what it prints, without payloads and names you keep to yourself",
             ExitCode.BUG,
+            errors,
         )
 
 
-def _run(args: Sequence[str]) -> int:
+def _run(args: Sequence[str], *, process_ends: bool) -> int:
     # Imported here, so that an interrupt while loading, too, ends without a traceback.
     from powertune.cli.app import app  # noqa: PLC0415
 
     try:
-        code = int(app(args or ["--help"], prog_name="powertune", standalone_mode=False) or 0)
+        code = int(app(args or ["--help"], prog_name="powertune", standalone_mode=False, obj=process_ends) or 0)
     except SystemExit as end:  # shell completion ends this way, with 1 where it was asked nonsense
         code = ExitCode.USAGE if end.code else ExitCode.DONE
     if code == ExitCode.INTERRUPTED:  # Typer makes a number of the exception
@@ -70,13 +77,18 @@ def _open_standard_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _complain(message: str, hint: str, code: int) -> int:
-    print(f"Error: {printable(message, limit=_LONGEST_MESSAGE)}", file=sys.stderr)
-    print(f"  {printable(hint, limit=_LONGEST_MESSAGE)}", file=sys.stderr)
+def _own_errors() -> TextIO:
+    """Return standard error for what is said last: descriptor 2 may be kept from a handler's threads by then."""
+    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="backslashreplace")
+
+
+def _complain(message: str, hint: str, code: int, errors: TextIO) -> int:
+    print(f"Error: {printable(message, limit=_LONGEST_MESSAGE)}", file=errors)
+    print(f"  {printable(hint, limit=_LONGEST_MESSAGE)}", file=errors, flush=True)
     return int(code)
 
 
-def _debug(args: Sequence[str]) -> None:
+def _debug(args: Sequence[str], errors: TextIO) -> None:
     if "--debug" in args:
         for line in traceback.format_exc().splitlines():
-            print(f"{line[: len(line) - len(line.lstrip())]}{printable(line, limit=_LONGEST_MESSAGE)}", file=sys.stderr)
+            print(f"{line[: len(line) - len(line.lstrip())]}{printable(line, limit=_LONGEST_MESSAGE)}", file=errors)

@@ -29,12 +29,14 @@ class OutputTrap:
 
     The result alone belongs on standard output, and text from outside is not to reach a terminal as it is. Inside,
     `stdout` and `stderr` are streams to where the real ones go. With `keep` the end of what was caught can be read
-    afterwards; else it is gone. May be entered again while it is entered.
+    afterwards; else it is gone. May be entered again while it is entered. `for_good` leaves it all as it is at the end:
+    for a process that ends then, where threads that the handler left behind may go on printing.
     """
 
-    def __init__(self, *, keep: bool = False) -> None:
+    def __init__(self, *, keep: bool = False, for_good: bool = False) -> None:
         self._fd = _temporary_fd() if keep else _sink_fd()
         self._keeps = keep
+        self._for_good = for_good
         self._depth = 0
         # What the handler sees as its streams. It may replace them, as on Lambda, and finds them so in its next call.
         self._inside: tuple[Any, Any, Any] | None = None
@@ -63,6 +65,8 @@ class OutputTrap:
         self._depth -= 1
         if self._depth:
             self._redirect()  # the handler may have closed descriptors that the rest of the block needs
+            return
+        if self._for_good:
             return
         sys.stdin, sys.stdout, sys.stderr = self._outside
         for fd, saved in zip((0, 1, 2), self._fds, strict=True):
