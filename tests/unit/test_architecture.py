@@ -21,11 +21,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"aws_lambda", "model"},
     "sources": {"aws_lambda", "model", "progress", "__init__"},
     "report": {"aws_lambda", "model"},
+    "settings": {"model"},
     "charging": {"aws_lambda", "model", "sources"},
     "profiling": {"analysis", "aws_lambda", "model"},
     "tuning": {"analysis", "aws_lambda", "charging", "model", "profiling", "sources", "__init__"},
     "api": {"aws_lambda", "charging", "model", "progress", "sources", "tuning", "__init__"},
-    "cli": {"api", "charging", "tuning", "sources", "report", "aws_lambda", "model", "progress", "__init__"},
+    "cli": {"api", "charging", "tuning", "sources", "report", "settings", "aws_lambda", "model", "progress", "__init__"},
     "examples": set(),
     "__main__": {"cli"},
     "__init__": {"api", "tuning", "model", "errors", "sources"},
@@ -38,7 +39,7 @@ AT_HOME: dict[str, set[str]] = {
     "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
-    "platformdirs": {"sources/aws/journal.py", "sources/cache.py"},
+    "platformdirs": {"sources/aws/journal.py", "sources/cache.py", "settings/files.py"},
 }
 
 
