@@ -86,8 +86,8 @@ def settings_of(context: typer.Context) -> "Settings":
             for warning in settings.warnings:
                 print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
         context.meta[_KEPT] = settings
-    settings = context.meta[_KEPT]
-    return settings
+    kept: Settings = context.meta[_KEPT]
+    return kept
 
 
 def given_on_line(context: typer.Context) -> frozenset[str]:
@@ -104,7 +104,7 @@ def from_settings(context: typer.Context) -> dict[str, Any]:
     function = function_named(context.params) or (found["function"].value if "function" in found else None)
     if function is not None:
         found = settings.defaults_for(name, function, given)
-    names = {parameter.name: parameter.name for parameter in context.command.params}  # arguments: a function's handler
+    names = {name: name for name in context.params}  # of arguments, too: a function's handler
     names |= {key: parameter.name for key, parameter in options_of(context.command)}
     return {names[key]: setting.value for key, setting in found.items() if key in names}
 

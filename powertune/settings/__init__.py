@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from powertune.model.run_warning import RunWarning
 from powertune.settings.environment import layer_of_environment
 from powertune.settings.files import files_of
 from powertune.settings.reading import layer_of
 from powertune.settings.values import FunctionSettings, Layer, Option, Schema, Setting, Settings
+
+if TYPE_CHECKING:
+    from powertune.model.run_warning import RunWarning
 
 __all__ = ["FunctionSettings", "Layer", "Option", "Schema", "Setting", "Settings", "load"]
 

@@ -11,7 +11,8 @@ _TOKEN = re.compile(
     r'''
       (?P<skip>    [ \t\r]+ | \#[^\n]* )
     | (?P<newline> \n )
-    | (?P<text>    """ (?: [^\\] | \\. )*? """ "{0,2} | \'{3} .*? \'{3} \'{0,2} | " (?: [^"\\\n] | \\. )* " | '[^'\n]*' )
+    | (?P<text>    """ (?: [^\\] | \\. )*? """ "{0,2} | \'{3} .*? \'{3} \'{0,2}
+                   | " (?: [^"\\\n] | \\. )* " | ' [^'\n]* ' )
     | (?P<sign>    [][{}=,.] )
     | (?P<bare>    [^][{}=,.\s\#"']+ )
     ''',
@@ -36,17 +37,17 @@ class _Scan:
         while self._kind:
             if self._kind == "newline":
                 self._advance()
-            elif self._token == "[":
+            elif self._text == "[":
                 table = self._header()
             else:
                 self._pair(table)
 
     def _advance(self) -> None:
-        self._kind, self._token, self._line = next(self._tokens, ("", "", 0))
+        self._kind, self._text, self._line = next(self._tokens, ("", "", 0))
 
     def _header(self) -> KeyPath:
         self._advance()
-        is_array = self._token == "["
+        is_array = self._text == "["
         if is_array:
             self._advance()
         line, keys = self._line, self._key()
@@ -59,7 +60,7 @@ class _Scan:
                 self.lines.setdefault(path, line)
                 path = (*path, self._arrays[path] - 1)
             self.lines.setdefault(path, line)
-        while self._token == "]":
+        while self._text == "]":
             self._advance()
         return path
 
@@ -74,26 +75,26 @@ class _Scan:
     def _key(self) -> list[str]:
         keys = []
         while self._kind in ("bare", "text"):
-            keys.append(self._token if self._kind == "bare" else str(tomllib.loads(f"key = {self._token}")["key"]))
+            keys.append(self._text if self._kind == "bare" else str(tomllib.loads(f"key = {self._text}")["key"]))
             self._advance()
-            if self._token == ".":
+            if self._text == ".":
                 self._advance()
         return keys
 
     def _value(self, path: KeyPath) -> None:
-        if self._token == "[":
+        if self._text == "[":
             self._array(path)
-        elif self._token == "{":
+        elif self._text == "{":
             self._inline_table(path)
         else:
-            while self._kind in ("bare", "text") or self._token == ".":  # 1.5 is three tokens, a date with a time two
+            while self._kind in ("bare", "text") or self._text == ".":  # 1.5 is three tokens, a date with a time two
                 self._advance()
 
     def _array(self, path: KeyPath) -> None:
         self._advance()
         position = 0
-        while self._token != "]":
-            if self._kind == "newline" or self._token == ",":
+        while self._text != "]":
+            if self._kind == "newline" or self._text == ",":
                 self._advance()
                 continue
             self.lines[(*path, position)] = self._line
@@ -103,8 +104,8 @@ class _Scan:
 
     def _inline_table(self, path: KeyPath) -> None:
         self._advance()
-        while self._token != "}":
-            if self._kind == "newline" or self._token == ",":
+        while self._text != "}":
+            if self._kind == "newline" or self._text == ",":
                 self._advance()
             else:
                 self._pair(path)

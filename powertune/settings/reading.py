@@ -4,7 +4,6 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from powertune import text
@@ -43,7 +42,7 @@ def layer_of(file: SettingsFile, schema: Schema) -> Layer:
     """Return what a file says. Raises BadInputError, with the line, for what powertune does not know or take."""
     general_keys = {key for options in schema.options.values() for key in options}
     general: dict[str, Any] = {}
-    own: dict[str, dict[str, Any]] = {}
+    own: dict[str, Mapping[str, Any]] = {}
     for key, value in file.table.items():
         if key in _TABLES:
             continue
@@ -78,7 +77,9 @@ def layer_of(file: SettingsFile, schema: Schema) -> Layer:
     )
 
 
-def _setting(file: SettingsFile, path: tuple[str, ...], value: object, option: Option, command: str = "") -> Setting:
+def _setting(
+    file: SettingsFile, path: tuple[str | int, ...], value: object, option: Option, command: str = ""
+) -> Setting:
     place = file.place(*path)
     try:
         return Setting(option.from_toml(value, str(file.path.parent)), file.origin(*path), place)
@@ -130,7 +131,8 @@ def _budget_option(key: str) -> Option:
 
     def limit(value: object, _folder: str = "") -> float:
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            raise ValueError(f"takes {'a whole' if whole else 'a'} number, and has {kind_of(value)}")
+            what = "a whole number" if whole else "a number"
+            raise ValueError(f"takes {what}, and has {kind_of(value)}")  # noqa: TRY004 - as an Option does
         if not 0 <= value <= (_MOST_PERCENT if key == "min_saving_pct" else sys.float_info.max):
             raise ValueError(f"{value} is out of range")
         return value
