@@ -32,11 +32,11 @@ def _escape(char: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `did you mean a, b?` for the names in `known` that are close to `word`, or an empty string."""
-    names = list(known)
+    names = {name.lower(): name for name in known}
     word = word[:100].lower()  # what is longer is near to nothing
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
     close += [name for name in names if word and word in name and name not in close][: 3 - len(close)]
-    return f"did you mean {', '.join(close)}?" if close else ""
+    return f"did you mean {', '.join(names[name] for name in close)}?" if close else ""
 
 
 def count(number: int, noun: str) -> str:

@@ -30,6 +30,10 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    _config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="The only settings file to read; '' for none."),
+    ] = None,
 ) -> None:
     pass
 
@@ -45,8 +49,10 @@ app.command("dry-run", help=_help(dry_run.dry_run), epilog=dry_run.EXAMPLES)(opt
 app.command("estimate", help=_help(estimate.estimate), epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
 prices_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 prices_app.callback(invoke_without_command=True)(options.command(prices.prices))
-prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_EXAMPLES)(prices.refresh)
+prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_EXAMPLES)(
+    options.command(prices.refresh)
+)
 app.add_typer(prices_app, name="prices", help=_help(prices.prices), epilog=prices.EXAMPLES)
-app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(restore.restore)
-app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(policy.policy)
-app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(options.command(restore.restore))
+app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(options.command(policy.policy))
+app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(options.command(doctor.doctor))

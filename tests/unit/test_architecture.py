@@ -23,11 +23,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"aws_lambda", "model"},
     # Sizes are told apart by the same interval arithmetic as in a recommendation, not by another one.
     "gate": {"analysis", "aws_lambda", "model"},
+    "settings": {"model"},
     "charging": {"aws_lambda", "model", "sources"},
     "profiling": {"analysis", "aws_lambda", "model"},
     "tuning": {"analysis", "aws_lambda", "charging", "model", "profiling", "sources", "__init__"},
     "api": {"aws_lambda", "charging", "model", "progress", "sources", "tuning", "__init__"},
-    "cli": {"api", "charging", "gate", "tuning", "sources", "report", "aws_lambda", "model", "progress", "__init__"},
+    "cli": {"api", "charging", "gate", "tuning", "sources", "report", "settings", "aws_lambda", "model", "progress", "__init__"},
     "examples": set(),
     "__main__": {"cli"},
     "__init__": {"api", "tuning", "model", "errors", "sources"},
@@ -40,7 +41,7 @@ AT_HOME: dict[str, set[str]] = {
     "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
-    "platformdirs": {"sources/aws/journal.py", "sources/cache.py"},
+    "platformdirs": {"sources/aws/journal.py", "sources/cache.py", "settings/files.py"},
 }
 
 
