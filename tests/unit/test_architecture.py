@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Sizes are told apart by the same interval arithmetic as in a recommendation, not by another one.
     "gate": {"analysis", "aws_lambda", "model"},
     "settings": {"model"},
+    "templates": {"aws_lambda", "model"},
     "charging": {"aws_lambda", "model", "sources"},
     "profiling": {"analysis", "aws_lambda", "model"},
     "tuning": {"analysis", "aws_lambda", "charging", "model", "profiling", "sources", "__init__"},
@@ -42,6 +43,8 @@ AT_HOME: dict[str, set[str]] = {
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
     "platformdirs": {"sources/aws/journal.py", "sources/cache.py", "settings/files.py"},
+    "yaml": {"templates/yaml_tree.py"},
+    "platformdirs": {"sources/aws/journal.py", "sources/cache.py"},
 }
 
 
