@@ -44,7 +44,6 @@ AT_HOME: dict[str, set[str]] = {
     "botocore": {"sources/aws"},
     "platformdirs": {"sources/aws/journal.py", "sources/cache.py", "settings/files.py"},
     "yaml": {"templates/yaml_tree.py"},
-    "platformdirs": {"sources/aws/journal.py", "sources/cache.py"},
 }
 
 
