@@ -14,7 +14,7 @@ import typer
 from powertune.cli import files
 from powertune.cli.options import Delivery
 from powertune.errors import AwsError, BadInputError, ExitCode, FunctionFailedError, UsageError
-from powertune.report import Style, check_format, format_of, render
+from powertune.report import FORMATS, Style, check_format, format_of, render
 from powertune.text import printable
 
 if TYPE_CHECKING:  # the nouns take longer to load than --version may take
@@ -34,8 +34,13 @@ def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
     `inputs` are files that must not be written over.
     """
     check_format(delivery.format_name)
+    check_outputs(delivery, FORMATS, inputs)
+
+
+def check_outputs(delivery: Delivery, formats: Sequence[str], inputs: Sequence[str]) -> None:
+    """Raise PowertuneError for a file that is in none of `formats`, cannot be written, or is among `inputs`."""
     for path in delivery.output or ():
-        format_of(path)
+        format_of(path, formats)
     for path in _files(delivery):
         if os.path.realpath(path) in map(os.path.realpath, inputs):
             raise UsageError(f"{printable(path)} is both read and written", hint="name another file to write")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from powertune import text
 from powertune.model.tuning_run import TuningRun
 from powertune.report import Style
-from powertune.report.csv_format import csv_text
+from powertune.report.csv_format import csv_text, figure
 from powertune.report.markdown import escape
 
 FORMATS = ("table", "csv", "markdown")
@@ -170,15 +170,11 @@ def _csv(runs: Sequence[TuningRun]) -> str:
             [
                 csv_text(function.name or ""), function.architecture, function.region, function.current_memory_mb,
                 recommendation.memory_mb,
-                _figure(change.duration_pct if change else None), _figure(change.cost_pct if change else None),
-                _figure(saving.amount if saving and saving.is_of_month else None),
-                _figure(saving.amount if saving and not saving.is_of_month else None), run.pricing.currency,
-                _figure(run.choice.get("invocations_per_month")), _count(run), recommendation.confidence,
+                figure(change.duration_pct if change else None), figure(change.cost_pct if change else None),
+                figure(saving.amount if saving and saving.is_of_month else None),
+                figure(saving.amount if saving and not saving.is_of_month else None), run.pricing.currency,
+                figure(run.choice.get("invocations_per_month")), _count(run), recommendation.confidence,
                 csv_text(recommendation.reasons[0] if recommendation.reasons else ""),
             ]
         )  # fmt: skip
     return out.getvalue()
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"
