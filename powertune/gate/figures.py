@@ -83,6 +83,12 @@ def hosts_at(run: TuningRun, profile: SizeProfile) -> int:
     return len(known) or max(1, min(_HOSTS_ASSUMED, runs_at(profile)))
 
 
+def with_hosts(run: TuningRun) -> TuningRun:
+    """Return the run with the number of hosts kept beside it, for when its single runs are not: in a gate file."""
+    hosts = {str(profile.memory_mb): hosts_at(run, profile) for profile in run.sizes if profile.basis == "measured"}
+    return replace(run, source={**run.source, "hosts": hosts}) if hosts else run
+
+
 def for_any_host(run: TuningRun, profile: SizeProfile) -> SizeProfile:
     """Return the profile of a measured size with intervals that hold for other hosts, too."""
     if profile.basis != "measured":

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from powertune.aws_lambda.calibration import Work
+from powertune.aws_lambda.calibration import Calibration, Work
 from powertune.gate.figures import HOST_SD, Figure, for_any_host, is_scaled, profile_at, runs_at, work_of
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
@@ -25,8 +25,13 @@ LIMIT_PCT = 5.0
 _Z95 = 1.96
 _DAY_SD = 0.01
 """How far two means of the same code on many hosts lie apart from one day to another, each, as a share."""
-_KERNEL_SD, _OTHER_CPU_SD = 0.01, 0.03
-"""How far CPU time in units of kernels may be off on the same model of CPU, and on another one, each, as a share."""
+_KERNEL_SD, _OTHER_CPU_SD = 0.015, 0.03
+"""How far CPU time in units of kernels may be off on the same model of CPU, and on another one, each, as a share,
+beside what calls scatter: medians of 20 calls on a busy machine with two cores repeat to 1.6 to 2.3 % in all."""
+_ABOUT = tuple(1.06**step for step in range(-5, 6))
+"""Factors of CPU speed, from three quarters to four thirds."""
+_LONG_MS = 500.0
+"""CPU time beside which a step of 20 ms does not matter."""
 _USUAL_SPREAD = 0.15
 _ENOUGH_WITHOUT_SPREAD = 20
 """Runs from which a mean counts although its recording does not say how runs spread: as if by this share."""
@@ -168,14 +173,25 @@ def _of_dry_runs(run: TuningRun, own: SizeProfile, baseline: TuningRun, baseline
         return ratio
     times, cpu_error = ratio
     then = Work(work.cpu_ms / times, work_before.wait_ms, work_before.threads, work_before.waits)
-    before_ms, after_ms = then.duration_at_ms(baseline_mb, fit), work.duration_at_ms(own.memory_mb, fit)
+    before_ms, after_ms = _smooth_ms(then, baseline_mb, fit), _smooth_ms(work, own.memory_mb, fit)
     if not before_ms or not after_ms or own.duration_ms is None:
         return "the calls took no time"
     # Each part of the duration carries its own error; waiting's is that of its mean.
-    slower = replace(work, cpu_ms=work.cpu_ms * (1 + cpu_error)).duration_at_ms(own.memory_mb, fit)
+    slower = replace(work, cpu_ms=work.cpu_ms * (1 + cpu_error))
     wait_error_ms = math.hypot(_wait_error_ms(run), _wait_error_ms(baseline))
-    error = math.hypot(slower / after_ms - 1, wait_error_ms / after_ms)
+    error = math.hypot(_smooth_ms(slower, own.memory_mb, fit) / after_ms - 1, wait_error_ms / after_ms)
     return own.duration_ms.mean * before_ms / after_ms, error
+
+
+def _smooth_ms(work: Work, memory_mb: int, fit: Calibration) -> float:
+    """Return the duration of work in ms, evened out over cores of about the speed that is assumed.
+
+    CPU is handed out every 20 ms, so that durations of short work rise in steps: a change of 1 % may look like none or
+    like 20 %. Where the steps lie depends on the core.
+    """
+    factors = _ABOUT if work.cpu_ms * fit.cpu_scale < _LONG_MS else (1.0,)
+    durations = [work.duration_at_ms(memory_mb, replace(fit, cpu_scale=fit.cpu_scale * factor)) for factor in factors]
+    return math.fsum(durations) / len(durations)
 
 
 def _minor(value: object) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +53,7 @@ def baseline_on_main(path: str) -> tuple[list[TuningRun], str] | None:
     """
     for branch in _MAIN_BRANCHES:
         with suppress(OSError, subprocess.SubprocessError):
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603 - likewise
                 ["git", "show", f"{branch}:./{Path(path).as_posix()}"],  # noqa: S607 - the user's own git
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
@@ -85,8 +84,7 @@ def _runs_in(document: Any, shown: str) -> list[TuningRun]:
         if isinstance(document, dict) and document.get("kind") == gate_file.KIND:
             judged = gate_file.from_dict(document).judgements
             return [named(one.run, one.function, one.current_memory_mb) for one in judged if one.run is not None]
-        documents: Sequence[object] = document if isinstance(document, list) else [document]
-        return [from_dict(one) for one in documents]
+        return [from_dict(one) for one in (document if isinstance(document, list) else [document])]
     except RunFileError as error:
         raise BadInputError(f"{shown}: {error}", hint=_HINT) from error
 

@@ -239,8 +239,8 @@ class LocalSource:
         call = self._handler.call(event.payload, timeout_s=self._timeout_s)
         self._calls.all.append(replace(call, cold=is_first, payload=event.name if self._events.weights else None))
         self._is_fresh = not self._handler.alive
-        if self._yardstick:
-            self._yardstick.lay()
+        if self._yardstick and isinstance(self._handler, IsolatedHandler):
+            self._yardstick.lay(self._handler.pid)
 
     def _measure_inits(self) -> None:
         """Import the handler in fresh interpreters, one after the other, as far as time allows."""
