@@ -76,15 +76,12 @@ def schema_of(root: Any) -> Schema:
 
 
 def settings_of(context: typer.Context) -> "Settings":
-    """Return the settings in force where the command runs, read once. Raises BadInputError. Tells what is left out."""
+    """Return the settings in force where the command runs, read once. Raises BadInputError."""
     if _KEPT not in context.meta:
         from powertune.settings import load  # noqa: PLC0415 - only commands that run need it
 
         root = context.find_root()
-        settings = load(Path.cwd(), os.environ, schema_of(root.command), config=root.params.get("config"))
-        if not context.params.get("quiet"):
-            for warning in settings.warnings:
-                print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
+        settings = load(Path.cwd(), os.environ, schema_of(root.command), config=root.params["_config"])
         context.meta[_KEPT] = settings
     kept: Settings = context.meta[_KEPT]
     return kept
@@ -98,28 +95,33 @@ def given_on_line(context: typer.Context) -> frozenset[str]:
 
 def from_settings(context: typer.Context) -> dict[str, Any]:
     """Return the values, by name of the parameter, of all options that settings give and the command line does not."""
-    name = context.command_path.split(" ", 1)[-1].replace(" ", "-")
+    command = context.command_path.split(" ", 1)[-1].replace(" ", "-")
+    is_first = _KEPT not in context.meta
     settings, given = settings_of(context), given_on_line(context)
-    found = settings.defaults_for(name, given=given)
-    function = function_named(context.params) or (found["function"].value if "function" in found else None)
-    if function is not None:
-        found = settings.defaults_for(name, function, given)
+    if is_first and not context.params.get("quiet"):
+        for warning in settings.warnings:
+            print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
     names = {name: name for name in context.params}  # of arguments, too: a function's handler
     names |= {key: parameter.name for key, parameter in options_of(context.command)}
+    found = settings.defaults_for(command, given=given)
+    function = _name_of_function(context.params.get(names.get("function", "")) or context.params.get("function"))
+    if function is None and "function" in found:
+        function = found["function"].value
+    if function is not None:
+        found = settings.defaults_for(command, function, given)
     return {names[key]: setting.value for key, setting in found.items() if key in names}
 
 
-def function_named(parameters: Mapping[str, Any]) -> str | None:
-    """Return the name of the function that a command is about, without account and qualifier, where it says so."""
-    named = parameters.get("function")
-    if not isinstance(named, str):
+def _name_of_function(named: str | None) -> str | None:
+    """Return a function's name without account and qualifier."""
+    if named is None:
         return None
     from powertune.aws_lambda.function_name import parse_function  # noqa: PLC0415 - few lines name one
     from powertune.errors import PowertuneError  # noqa: PLC0415
 
     try:
         return parse_function(named).name
-    except PowertuneError:  # which the command itself says better, if a name on AWS is what it takes
+    except PowertuneError:  # a name in a template; if it is one on AWS that is meant, the command says what is wrong
         return named
 
 
