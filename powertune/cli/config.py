@@ -15,7 +15,6 @@ from powertune.cli.completion import command_names, function_names
 from powertune.cli.deliver import write_out
 from powertune.errors import UsageError
 from powertune.report import check_format
-from powertune.settings.values import DEFAULT
 
 if TYPE_CHECKING:
     from powertune.model.budgets import Waiver
@@ -105,6 +104,7 @@ def _files(settings: "Settings") -> list[str]:
 def _option_rows(settings: "Settings", known: Mapping[str, Any], function: str | None) -> list[_Row]:
     """Return the options, those that are set first: in one row where all commands agree, else one for each command."""
     from powertune.cli.configured import options_of  # noqa: PLC0415 - as above
+    from powertune.settings.values import DEFAULT  # noqa: PLC0415 - likewise
 
     by_key: dict[str, dict[str, _Row]] = {}
     for command, found in known.items():

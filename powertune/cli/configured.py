@@ -184,9 +184,11 @@ def _plain(parameter: Any, value: object, folder: str) -> object:
         if not isinstance(value, str):
             raise ValueError(f"takes text in quotes, and has {kind_of(value)}")
         return _from_folder(value, metavar, folder)
-    elif not isinstance(value, str) and not is_number:  # read by a parser of our own
+    elif isinstance(value, str) or is_number:
+        return str(value)  # for a parser of our own
+    else:
         raise ValueError(f"takes a number or text in quotes, and has {kind_of(value)}")
-    return value if kind == "boolean" or is_number else str(value)
+    return value
 
 
 def _from_folder(value: str, metavar: Collection[str], folder: str) -> str:
@@ -194,9 +196,17 @@ def _from_folder(value: str, metavar: Collection[str], folder: str) -> str:
 
     An option that takes nothing but paths gets one even if there is no such file yet; others only where there is.
     """
-    if not {"FILE", "DIR", "PATH"} & set(metavar) or value in ("", "-") or "://" in value:
+    here = os.path.relpath(folder)
+    is_no_path = not {"FILE", "DIR", "PATH"} & set(metavar) or value in ("", "-") or "://" in value
+    if here == "." or is_no_path or Path(value).is_absolute():
         return value
-    path = os.path.join(folder, value)  # noqa: PTH118 - Path would lose a leading ./ that may tell a path from a name
-    if set(metavar) & {"FILE", "DIR"} == set(metavar) or (not value.startswith("@") and os.path.exists(path)):  # noqa: PTH110 - Path raises for names that are too long
-        return value if os.path.samefile(folder, ".") else os.path.relpath(path)  # noqa: PTH121 - likewise
-    return value
+    path = f"{here}/{value}"
+    takes_paths_only = {"FILE", "DIR"} >= set(metavar)
+    return path if takes_paths_only or (not value.startswith("@") and _is_there(path)) else value
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # too long for a name: JSON
+        return False

@@ -126,7 +126,7 @@ class Settings:
                 budgets = {**said, **budgets}
         return FunctionSettings(
             name,
-            **{key: setting.value for key, setting in origins.items()},
+            **{key: tuple(one.value) if key == "env_file" else one.value for key, one in origins.items()},
             budgets=Budgets(**{key: setting.value for key, setting in budgets.items()}),
             origins=origins | {f"budgets.{key}": setting for key, setting in budgets.items()},
         )
