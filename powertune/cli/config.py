@@ -70,7 +70,7 @@ def config(
     know or take.
     """
     # Imported here: settings must not slow down --help and usage errors.
-    from powertune.cli.configured import commands, schema_of, settings_of  # noqa: PLC0415
+    from powertune.cli.configured import commands, name_of_function, schema_of, settings_of  # noqa: PLC0415
 
     check_format(format_name, _FORMATS)
     root = context.find_root().command
@@ -80,7 +80,7 @@ def config(
             hint = text.nearest(command, known) or f"there are: {', '.join(known)}"
             raise UsageError(f"{text.printable(command, limit=60)!r} is no command that takes settings", hint=hint)
         known = {command: known[command]}
-    settings = settings_of(context)
+    settings, function = settings_of(context), name_of_function(function)
     if check:
         write_out(
             "".join(f"{text.printable(file)}: good\n" for file in _files(settings)) or "There is no settings file.\n",

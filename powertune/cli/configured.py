@@ -104,7 +104,7 @@ def from_settings(context: typer.Context) -> dict[str, Any]:
     names = {name: name for name in context.params}  # of arguments, too: a function's handler
     names |= {key: parameter.name for key, parameter in options_of(context.command)}
     found = settings.defaults_for(command, given=given)
-    function = _name_of_function(context.params.get(names.get("function", "")) or context.params.get("function"))
+    function = name_of_function(context.params.get(names.get("function", "")) or context.params.get("function"))
     if function is None and "function" in found:
         function = found["function"].value
     if function is not None:
@@ -112,8 +112,8 @@ def from_settings(context: typer.Context) -> dict[str, Any]:
     return {names[key]: setting.value for key, setting in found.items() if key in names}
 
 
-def _name_of_function(named: str | None) -> str | None:
-    """Return a function's name without account and qualifier."""
+def name_of_function(named: str | None) -> str | None:
+    """Return a function's name, by which settings know it: without account and qualifier."""
     if named is None:
         return None
     from powertune.aws_lambda.function_name import parse_function  # noqa: PLC0415 - few lines name one
