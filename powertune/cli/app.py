@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from powertune import __version__
-from powertune.cli import doctor, dry_run, estimate, gate, options, policy, prices, restore, tune
+from powertune.cli import completion, config, doctor, dry_run, estimate, gate, options, policy, prices, restore, tune
 
 app = typer.Typer(
     name="powertune",
@@ -31,8 +31,7 @@ def _root(
         bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
     _config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="FILE", help="The only settings file to read; '' for none."),
+        str | None, typer.Option("--config", metavar="FILE", help="The only settings file to read; '' for none.")
     ] = None,
 ) -> None:
     pass
@@ -57,3 +56,5 @@ app.add_typer(prices_app, name="prices", help=_help(prices.prices), epilog=price
 app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(options.command(restore.restore))
 app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(options.command(policy.policy))
 app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(options.command(doctor.doctor))
+app.command("config", help=_help(config.config), epilog=config.EXAMPLES)(options.command(config.config))
+app.command("completion", help=_help(completion.completion), epilog=completion.EXAMPLES)(completion.completion)

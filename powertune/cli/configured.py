@@ -76,15 +76,12 @@ def schema_of(root: Any) -> Schema:
 
 
 def settings_of(context: typer.Context) -> "Settings":
-    """Return the settings in force where the command runs, read once. Raises BadInputError. Tells what is left out."""
+    """Return the settings in force where the command runs, read once. Raises BadInputError."""
     if _KEPT not in context.meta:
         from powertune.settings import load  # noqa: PLC0415 - only commands that run need it
 
         root = context.find_root()
-        settings = load(Path.cwd(), os.environ, schema_of(root.command), config=root.params.get("config"))
-        if not context.params.get("quiet"):
-            for warning in settings.warnings:
-                print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
+        settings = load(Path.cwd(), os.environ, schema_of(root.command), config=root.params["_config"])
         context.meta[_KEPT] = settings
     kept: Settings = context.meta[_KEPT]
     return kept
@@ -98,28 +95,33 @@ def given_on_line(context: typer.Context) -> frozenset[str]:
 
 def from_settings(context: typer.Context) -> dict[str, Any]:
     """Return the values, by name of the parameter, of all options that settings give and the command line does not."""
-    name = context.command_path.split(" ", 1)[-1].replace(" ", "-")
+    command = context.command_path.split(" ", 1)[-1].replace(" ", "-")
+    is_first = _KEPT not in context.meta
     settings, given = settings_of(context), given_on_line(context)
-    found = settings.defaults_for(name, given=given)
-    function = function_named(context.params) or (found["function"].value if "function" in found else None)
-    if function is not None:
-        found = settings.defaults_for(name, function, given)
+    if is_first and not context.params.get("quiet"):
+        for warning in settings.warnings:
+            print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
     names = {name: name for name in context.params}  # of arguments, too: a function's handler
     names |= {key: parameter.name for key, parameter in options_of(context.command)}
+    found = settings.defaults_for(command, given=given)
+    function = name_of_function(context.params.get(names.get("function", "")) or context.params.get("function"))
+    if function is None and "function" in found:
+        function = found["function"].value
+    if function is not None:
+        found = settings.defaults_for(command, function, given)
     return {names[key]: setting.value for key, setting in found.items() if key in names}
 
 
-def function_named(parameters: Mapping[str, Any]) -> str | None:
-    """Return the name of the function that a command is about, without account and qualifier, where it says so."""
-    named = parameters.get("function")
-    if not isinstance(named, str):
+def name_of_function(named: str | None) -> str | None:
+    """Return a function's name, by which settings know it: without account and qualifier."""
+    if named is None:
         return None
     from powertune.aws_lambda.function_name import parse_function  # noqa: PLC0415 - few lines name one
     from powertune.errors import PowertuneError  # noqa: PLC0415
 
     try:
         return parse_function(named).name
-    except PowertuneError:  # which the command itself says better, if a name on AWS is what it takes
+    except PowertuneError:  # a name in a template; if it is one on AWS that is meant, the command says what is wrong
         return named
 
 
@@ -182,9 +184,11 @@ def _plain(parameter: Any, value: object, folder: str) -> object:
         if not isinstance(value, str):
             raise ValueError(f"takes text in quotes, and has {kind_of(value)}")
         return _from_folder(value, metavar, folder)
-    elif not isinstance(value, str) and not is_number:  # read by a parser of our own
+    elif isinstance(value, str) or is_number:
+        return str(value)  # for a parser of our own
+    else:
         raise ValueError(f"takes a number or text in quotes, and has {kind_of(value)}")
-    return value if kind == "boolean" or is_number else str(value)
+    return value
 
 
 def _from_folder(value: str, metavar: Collection[str], folder: str) -> str:
@@ -192,9 +196,17 @@ def _from_folder(value: str, metavar: Collection[str], folder: str) -> str:
 
     An option that takes nothing but paths gets one even if there is no such file yet; others only where there is.
     """
-    if not {"FILE", "DIR", "PATH"} & set(metavar) or value in ("", "-") or "://" in value:
+    here = os.path.relpath(folder)
+    is_no_path = not {"FILE", "DIR", "PATH"} & set(metavar) or value in ("", "-") or "://" in value
+    if here == "." or is_no_path or Path(value).is_absolute():
         return value
-    path = os.path.join(folder, value)  # noqa: PTH118 - Path would lose a leading ./ that may tell a path from a name
-    if set(metavar) & {"FILE", "DIR"} == set(metavar) or (not value.startswith("@") and os.path.exists(path)):  # noqa: PTH110 - Path raises for names that are too long
-        return value if os.path.samefile(folder, ".") else os.path.relpath(path)  # noqa: PTH121 - likewise
-    return value
+    path = f"{here}/{value}"
+    takes_paths_only = {"FILE", "DIR"} >= set(metavar)
+    return path if takes_paths_only or (not value.startswith("@") and _is_there(path)) else value
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # too long for a name: JSON
+        return False

@@ -161,6 +161,7 @@ def _waivers(file: SettingsFile) -> Iterable[Waiver]:
         yield Waiver(table["function"], table["rule"], table["reason"].strip(), until, file.place(*path))
 
 
+_ALL = "powertune config lists what can be set"
 _WAIVER_HINT = "say function, rule, reason, and until when, such as until = 2027-01-31"
 
 
@@ -189,7 +190,7 @@ def _check_keys(
                 file,
                 (*path, key),
                 f"there is no such setting{where}",
-                text.nearest(key, known) or f"there are: {', '.join(sorted(known))}",
+                text.nearest(key, known) or (f"there are: {', '.join(sorted(known))}" if path else _ALL),
             )
 
 

@@ -120,13 +120,16 @@ class Settings:
         """Return what is set for a function, with what is general for `command` where the function has nothing."""
         found = dict(self.defaults_for(command, name))
         origins = {key: found[key] for key in found if key in _FUNCTION_FIELDS}
+        values: dict[str, Any] = {
+            key: tuple(setting.value) if key == "env_file" else setting.value for key, setting in origins.items()
+        }
         budgets: dict[str, Setting] = {}
         for layer in self.layers:
             for said in (layer.function_budgets.get(name, {}), layer.budgets):
                 budgets = {**said, **budgets}
         return FunctionSettings(
             name,
-            **{key: setting.value for key, setting in origins.items()},
+            **values,
             budgets=Budgets(**{key: setting.value for key, setting in budgets.items()}),
             origins=origins | {f"budgets.{key}": setting for key, setting in budgets.items()},
         )
