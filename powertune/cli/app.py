@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from powertune import __version__
-from powertune.cli import completion, config, doctor, dry_run, estimate, gate, options, policy, prices, restore, tune
+from powertune.cli import (
+    apply,
+    completion,
+    config,
+    doctor,
+    dry_run,
+    estimate,
+    gate,
+    options,
+    policy,
+    prices,
+    restore,
+    tune,
+)
 
 app = typer.Typer(
     name="powertune",
@@ -46,6 +59,7 @@ def _help(function: Callable[..., None]) -> str:
 app.command("tune", help=_help(tune.tune), epilog=tune.EXAMPLES)(options.command(tune.tune))
 app.command("dry-run", help=_help(dry_run.dry_run), epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
 app.command("estimate", help=_help(estimate.estimate), epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
+app.command("apply", help=_help(apply.apply), epilog=apply.EXAMPLES)(options.command(apply.apply))
 app.command("gate", help=_help(gate.gate), epilog=gate.EXAMPLES)(options.command(gate.gate))
 prices_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 prices_app.callback(invoke_without_command=True)(options.command(prices.prices))

@@ -38,8 +38,12 @@ REFUSED: Mapping[str, str] = {
 }
 """Options that neither a file nor the environment may give, and why."""
 
-_HIDDEN = {"policy": frozenset({"log_group", "payload", "pre_processor", "post_processor"})}
-"""A policy is for what its own line says: permissions that nobody asked for are none of the project's habits."""
+_HIDDEN = {
+    "apply": frozenset({"strategy"}),
+    "policy": frozenset({"log_group", "payload", "pre_processor", "post_processor"}),
+}
+"""A policy is for what its own line says: permissions that nobody asked for are none of the project's habits. And a
+saved run has been made for a strategy."""
 _WITHOUT_SETTINGS = frozenset({"config", "completion"})
 _KEPT = "powertune.settings"
 

@@ -28,20 +28,21 @@ def check_writable(path: str) -> None:
         raise _unwritable(path, error) from error
 
 
-def write(path: str, content: str) -> None:
-    """Write a file by way of a temporary one in the same folder, then renamed. Raises BadInputError.
+def write(path: str, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, by way of a temporary one in the same folder, then renamed. Raises BadInputError.
 
     A link is followed; what is no regular file, such as a pipe or a device, is written to as it is.
     """
     target = Path(os.path.realpath(path))
+    data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         if _is_special(target):
-            target.write_text(content, encoding="utf-8")
+            target.write_bytes(data)
             return
         fd, temporary = _temporary(target, keep=True)
         try:
-            with os.fdopen(fd, "w", encoding="utf-8", newline="") as stream:
-                stream.write(content)
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.chmod(_mode_for(target))

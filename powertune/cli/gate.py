@@ -7,8 +7,9 @@ import typer
 from powertune.cli import options
 from powertune.cli.configured import given_on_line
 from powertune.cli.deliver_gate import check_gate, deliver_gate
-from powertune.cli.gate_options import Judging, Running, WhatIsConfigured
+from powertune.cli.gate_options import Judging, Running
 from powertune.cli.reading import Reading, check_engine
+from powertune.cli.template_options import WhatIsConfigured
 from powertune.errors import ExitCode, UsageError
 
 EXAMPLES = """

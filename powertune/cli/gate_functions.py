@@ -26,6 +26,8 @@ class GatedFunction:
     settings: "FunctionSettings"
     configured: ConfiguredFunction | None = None
     """What a template says; None for functions that no template is known of."""
+    template: str | None = None
+    """The file to read it from."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -58,7 +60,7 @@ def configured_functions(
     from powertune.templates import read_template  # noqa: PLC0415 - loads what reads YAML
 
     found = [
-        _of_template(function, settings)
+        _of_template(function, settings, path)
         for path in templates
         for function in read_template(path, parameters=parameters, stage=stage)
     ]
@@ -137,7 +139,7 @@ def _some(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
 
 
-def _of_template(configured: ConfiguredFunction, settings: "Settings") -> GatedFunction:
+def _of_template(configured: ConfiguredFunction, settings: "Settings", path: str) -> GatedFunction:
     own, memory = settings.function(configured.name, "gate"), configured.memory_mb
     subject = Subject(
         configured.name,
@@ -145,7 +147,7 @@ def _of_template(configured: ConfiguredFunction, settings: "Settings") -> GatedF
         memory.place or configured.place,
         text.printable(memory.unresolved or "the template does not say"),
     )
-    return GatedFunction(subject, own, configured)
+    return GatedFunction(subject, own, configured, path)
 
 
 def _of_settings(name: str, settings: "Settings") -> GatedFunction:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from powertune import text
 from powertune.cli import options
 from powertune.cli.configured import given_on_line, settings_of
 from powertune.cli.gate_demands import Asked, Baseline, find_baseline
 from powertune.cli.gate_functions import GatedFunction, configured_functions, matched, wanted, with_current
 from powertune.cli.gate_runs import Measuring, Recordings, dry_runs
 from powertune.cli.interrupts import ended_by_signals
+from powertune.cli.template_options import parameters_of
 from powertune.errors import UsageError
 from powertune.gate.conditions import parse_condition
 from powertune.gate.figures import with_hosts
@@ -26,8 +26,9 @@ from powertune.progress import progress_for
 from powertune.sources.baseline import DEFAULT_BASELINE
 
 if TYPE_CHECKING:
-    from powertune.cli.gate_options import Judging, Running, WhatIsConfigured
+    from powertune.cli.gate_options import Judging, Running
     from powertune.cli.reading import Reading
+    from powertune.cli.template_options import WhatIsConfigured
     from powertune.model.tuning_run import TuningRun
 
 
@@ -56,7 +57,7 @@ def judged(
     current_mb = choosing.current if "current" in given else None
     baseline_file = judging.baseline if "baseline" in given else None
     default_baseline = judging.baseline or DEFAULT_BASELINE
-    known = configured_functions(templates, _parameters(configured.parameter or []), configured.stage, settings)
+    known = configured_functions(templates, parameters_of(configured.parameter or []), configured.stage, settings)
     found: list[tuple[GatedFunction, TuningRun | Judgement]]
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, ended_by_signals():
         if files:
@@ -103,19 +104,6 @@ def _held_against(
         )
     demands = asked.demands_of_all([function.subject.name for function in functions])
     return demands, find_baseline(baseline_file, default_baseline, demands)
-
-
-def _parameters(pairs: Sequence[str]) -> dict[str, str]:
-    """Return the parameters of a template by name. Raises UsageError."""
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(
-                f"--parameter {text.printable(pair, limit=40)!r} is no NAME=VALUE", hint="write --parameter Memory=512"
-            )
-        found[name.strip()] = value
-    return found
 
 
 def _is_said(choosing: options.Choosing, pricing: options.Pricing) -> bool:

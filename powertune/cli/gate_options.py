@@ -1,41 +1,11 @@
-"""Options of `powertune gate` alone: what is configured, what fails, and how functions are run here."""
+"""Options of `powertune gate` alone: what fails, and how functions are run here."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-_CONFIGURED, _JUDGING, _RUNNING = "What is configured", "Judging", "Running functions here"
-
-
-@dataclass(frozen=True, kw_only=True)
-class WhatIsConfigured:
-    """Where it is written what functions are configured with."""
-
-    template: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="SAM, CloudFormation, CDK, Serverless or Terraform. Repeatable.",
-            rich_help_panel=_CONFIGURED,
-        ),
-    ] = None
-    function: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="Judge only these; * stands for anything. Repeatable.", rich_help_panel=_CONFIGURED
-        ),
-    ] = None
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE", help="Of the template, or a variable. Repeatable.", rich_help_panel=_CONFIGURED
-        ),
-    ] = None
-    stage: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of a template that has stages.", rich_help_panel=_CONFIGURED),
-    ] = None
+_JUDGING, _RUNNING = "Judging", "Running functions here"
 
 
 @dataclass(frozen=True, kw_only=True)

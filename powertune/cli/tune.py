@@ -8,6 +8,8 @@ import typer
 from powertune import text
 from powertune.aws_lambda.memory import parse_sizes
 from powertune.cli import options
+from powertune.cli.applying import apply_live, check_live
+from powertune.cli.asking import ask
 from powertune.cli.deliver import check, deliver
 from powertune.cli.tune_options import Measuring, OnAws
 from powertune.cli.tune_plan import plan_in_words
@@ -16,7 +18,6 @@ from powertune.errors import FunctionFailedError, InterruptedRunError, UsageErro
 if TYPE_CHECKING:
     from powertune.aws_lambda.pricing import Rates
     from powertune.model.recommendation import SearchName
-    from powertune.model.tuning_run import TuningRun
     from powertune.sources.alpt_input import AlptInput
     from powertune.sources.aws.clients import Aws
     from powertune.sources.aws.source import AwsSource, Plan
@@ -82,14 +83,15 @@ def tune(
     plan = _plan(source, search, samples, charging.rates_for_source(source, wanted))
     apply, alias = (alpt.apply or on_aws.apply, alpt.alias or on_aws.alias) if alpt else (on_aws.apply, on_aws.alias)
     if apply:
-        _check_apply(source, alias)
+        check_live(source, alias)
     shown = plan_in_words(plan, measuring, is_full=search == "full", apply=apply, alias=alias, asks=not on_aws.yes)
     if on_aws.plan:
         print(shown)
         return
     if not delivery.quiet or not on_aws.yes:
         print(shown, file=sys.stderr)
-    if not _ask("Go on?", on_aws):
+    asking = {"yes": on_aws.yes, "no_input": on_aws.no_input}
+    if not ask("Go on?", **asking, otherwise="this changes and invokes the function"):
         raise InterruptedRunError("stopped before anything was changed", hint="answer y, or give --yes")
     source.keep_recording, source.verbose = True, verbose
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, interruptible(source):
@@ -109,8 +111,12 @@ def tune(
         source.forget_recording()
         raise
     source.forget_recording()
-    if apply:
-        _apply(run, source, alias, on_aws)
+    if not apply:
+        return
+    if run.recommendation.memory_mb is None or run.recommendation.confidence == "inconclusive":
+        print(f"{text.printable(plan.target.name)}: nothing applied, as the answer is inconclusive", file=sys.stderr)
+        return
+    apply_live(source, run.recommendation.memory_mb, alias, **asking)
 
 
 def _plan(source: "AwsSource", search: "SearchName", samples: int | None, rates: "Rates") -> "Plan":
@@ -214,54 +220,3 @@ def _events(payload: str | None, measuring: Measuring, alpt: "AlptInput | None",
     if payload is None:
         return OneEvent("{}")
     return OneEvent(read_s3_payload(aws, payload) if is_s3_url(payload) else read_payload(payload))
-
-
-def _ask(question: str, on_aws: OnAws) -> bool:
-    """Return the answer of whoever sits at the terminal, True with --yes. Raises UsageError where nobody can answer."""
-    if on_aws.yes:
-        return True
-    if on_aws.no_input or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("this changes and invokes the function, and nobody can be asked", hint="add --yes")
-    # Typer's own question would leave a blank on standard output, which is for the result alone.
-    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
-    answer = ""
-    try:
-        answer = sys.stdin.readline()
-    finally:
-        if not answer.endswith("\n"):  # at Ctrl-C and at Ctrl-D the cursor is still behind the question
-            print(file=sys.stderr)
-    return answer.strip().lower() in ("y", "yes")
-
-
-def _check_apply(source: "AwsSource", alias: str | None) -> None:
-    from powertune.aws_lambda.function_name import checked_alias  # noqa: PLC0415 - needed here alone
-    from powertune.sources.aws.apply import check_alias  # noqa: PLC0415 - loads boto3
-
-    target = source.inspect()
-    if alias:
-        check_alias(source.aws, target, checked_alias(alias))
-    elif target.qualifier:
-        raise UsageError(
-            f"applying to {target.qualifier} means publishing a version and pointing an alias at it",
-            hint="name the alias: --apply --alias NAME",
-        )
-
-
-def _apply(run: "TuningRun", source: "AwsSource", alias: str | None, on_aws: OnAws) -> None:
-    """Set what was recommended on the live function, after a question."""
-    from powertune.sources.aws.apply import apply_memory  # noqa: PLC0415 - loads boto3
-
-    target, memory_mb = source.inspect(), run.recommendation.memory_mb
-    name = text.printable(target.name)
-    if memory_mb is None or run.recommendation.confidence == "inconclusive":
-        print(f"{name}: nothing applied, as the answer is inconclusive", file=sys.stderr)
-        return
-    if memory_mb == target.memory_mb and not alias:
-        print(f"{name}: nothing to apply, it has {memory_mb} MB already", file=sys.stderr)
-        return
-    if not _ask(f"Set {name} to {memory_mb} MB{f' and point {alias} at it' if alias else ''}?", on_aws):
-        print(f"{name}: nothing applied", file=sys.stderr)
-        return
-    applied = apply_memory(source.aws, target, memory_mb, alias=alias)
-    where = f"; {alias} points at version {applied.version}" if applied.version else ""
-    print(f"{name}: $LATEST has {memory_mb} MB now, it had {target.memory_mb} MB{where}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Any
 
 from powertune.errors import BadInputError
 from powertune.model import gate_file
+from powertune.model.judgement import GateResult
 from powertune.model.run_file import RunFileError, from_dict
 from powertune.model.tuning_run import TuningRun
 from powertune.text import printable
@@ -25,15 +26,31 @@ def read_saved(path: str) -> list[TuningRun] | None:
 
     A file that says that it is powertune's and cannot be read as such raises BadInputError.
     """
+    document = _document(path)
+    return _runs_in(document, printable(path)) if _is_ours(document) else None
+
+
+def _document(path: str) -> Any:
+    """Return the JSON document in a file; None where there is none."""
     try:
         with Path(path).open("rb") as stream:
             if not stream.read(64).lstrip().startswith((b"{", b"[")):
                 return None
             stream.seek(0)
-            document = json.loads(stream.read())
+            return json.loads(stream.read())
     except (OSError, ValueError, RecursionError):  # whoever reads recordings says it better
         return None
-    return _runs_in(document, printable(path)) if _is_ours(document) else None
+
+
+def read_gate(path: str) -> GateResult | None:
+    """Return the result in a gate file; None where a file is none. Raises BadInputError as `read_saved` does."""
+    document = _document(path)
+    if not isinstance(document, dict) or document.get("kind") != gate_file.KIND:
+        return None
+    try:
+        return gate_file.from_dict(document)
+    except RunFileError as error:
+        raise BadInputError(f"{printable(path)}: {error}", hint=_HINT) from error
 
 
 def read_baseline(path: str) -> list[TuningRun]:
