@@ -19,6 +19,7 @@ from typing import Protocol
 
 from powertune.aws_lambda.calibration import Work
 from powertune.sources.meter import work_between
+from powertune.sources.watcher import resident_mb
 from powertune.sources.worker import Clocks
 
 _PROC = Path("/proc")
@@ -28,7 +29,6 @@ _KILLING_STEP_S = 0.005
 _DUTY = 0.01
 """Largest share of the time that sampling may take."""
 _LONGEST_PAUSE_S = 0.5
-_MB = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,24 +269,25 @@ class LinuxProcesses:
                 yield int(folder.name), Thread(int(cpu_ns) / 1e6, int(queued_ns) / 1e6, int(stops))
 
     def resident_mb(self, pid: int) -> float:
-        """Return the resident pages of its statm."""
-        return int((_PROC / f"{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE") / _MB
+        """Return the resident pages of its statm, shared ones included."""
+        return resident_mb(pid, self._parents.get(pid), shared=False)
 
     def peak_mb(self, pids: Collection[int]) -> float:
         """Return VmHWM of one; of several what is proportionally theirs now, so that shared pages count once."""
         if len(pids) == 1:
-            return sum(self._kilobytes(f"{pid}/status", b"VmHWM:") for pid in pids) / 1024
-        return sum(self._kilobytes(f"{pid}/smaps_rollup", b"Pss:") for pid in pids) / 1024
+            return sum(map(self._largest_mb, pids))
+        return sum(resident_mb(pid, self._parents.get(pid), shared=True) for pid in pids)
 
     def _stat(self, pid: int) -> list[bytes]:
         """Return the fields of its stat from the state on: what stands before it may hold anything."""
         return (_PROC / f"{pid}/stat").read_bytes().rpartition(b")")[2].split()
 
     @staticmethod
-    def _kilobytes(name: str, key: bytes) -> int:
+    def _largest_mb(pid: int) -> float:
         with suppress(OSError, ValueError, IndexError):
-            return int((_PROC / name).read_bytes().partition(b"\n" + key)[2].split(maxsplit=1)[0])
-        return 0
+            status = (_PROC / f"{pid}/status").read_bytes()
+            return int(status.partition(b"\nVmHWM:")[2].split(maxsplit=1)[0]) / 1024
+        return 0.0
 
 
 class PsProcesses:

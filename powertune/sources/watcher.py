@@ -69,11 +69,36 @@ def _whole(fd: int) -> bytes:
     return data
 
 
+def resident_mb(pid: int, parent: int | None, *, shared: bool) -> float:
+    """Return the resident memory of a process in MB, on Linux; else 0.
+
+    Of pages that processes share it has its part only, where `shared` says that there are several; that takes longer
+    to tell. A child that is about to become another program lives in the memory of its parent (vfork, posix_spawn):
+    it has none of its own, or all of the parent's would count twice.
+    """
+    pages = _pages(pid)
+    if parent is not None and pages == _pages(parent):
+        return 0.0
+    if shared:
+        with suppress(OSError), open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+            for line in rollup:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) / 1024
+    return int(pages[1]) * _PAGE_MB if pages else 0.0
+
+
+def _pages(pid: int) -> list[str]:
+    with suppress(OSError), open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return statm.read().split()
+    return []
+
+
 class _Process:
     """The clocks of one process of the tree; the files they are in are kept open, which makes reading them cheap."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, parent: int | None = None) -> None:
         self.pid = pid
+        self.parent = parent
         self.cpu_ns = 0
         self.queued_ns: dict[int, int] = {}
         self.queues: list[tuple[float, float]] = []
@@ -132,17 +157,6 @@ class _Process:
                 os.close(fd)
         self._files.clear()
 
-    def memory_mb(self, *, shared: bool) -> float:
-        """Return resident memory; where processes share it, only this one's part, which takes longer to tell."""
-        if shared:
-            with suppress(OSError), open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as rollup:
-                for line in rollup:
-                    if line.startswith("Pss:"):
-                        return int(line.split()[1]) / 1024
-        with suppress(OSError, IndexError), open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * _PAGE_MB
-        return 0.0
-
 
 class Tree:
     """A process and all below it."""
@@ -189,7 +203,7 @@ class Tree:
         for process in list(self._processes.values()):
             for child in process.find():
                 if child not in self._processes and child != os.getpid():
-                    self._processes[child] = _Process(child)
+                    self._processes[child] = _Process(child, process.pid)
                     self._processes[child].find()
 
     def weigh(self) -> None:
@@ -197,10 +211,11 @@ class Tree:
         shared = len(self._processes) > 1
         root_mb = children_mb = 0.0
         for process in self._processes.values():
+            own_mb = resident_mb(process.pid, process.parent, shared=shared)
             if process.pid == self._root:
-                root_mb = process.memory_mb(shared=shared)
+                root_mb = own_mb
             else:
-                children_mb += process.memory_mb(shared=shared)
+                children_mb += own_mb
         self.peak_mb = max(self.peak_mb, root_mb + children_mb)
         self.children_peak_mb = max(self.children_peak_mb, children_mb)
 

@@ -20,6 +20,7 @@ from powertune.sources.process_tree import (
     cpu_between_ms,
     work_of,
 )
+from powertune.sources.watcher import Tree
 
 MARK = "POWERTUNE_TEST_MARK=1"
 ENOUGH_S = 30.0
@@ -203,6 +204,31 @@ def test_memory_that_processes_share_counts_once(tree_of: type[ProcessTree]) -> 
     tree.sample()
     assert 100 < tree.peak_memory_mb < 200
     tree.kill()
+    end(process)
+
+
+@needs_proc
+def test_a_child_that_is_about_to_become_a_program_takes_no_memory(tree_of: type[ProcessTree], tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    # posix_spawn's child lives in its parent's memory until it becomes the program: here, until the pipe has a writer.
+    process = run_python(
+        "import os\nheld = b'x' * (100 * 1024 * 1024)\nprint('ready', flush=True)\n"
+        f"os.posix_spawn('/bin/true', ['true'], {{}}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, {str(fifo)!r}, 0, 0)])"
+    )
+    line_of(process)
+    tree, watched = tree_of(process.pid, MARK), Tree(process.pid)
+    until = time.monotonic() + ENOUGH_S
+    while len(tree.pids()) < 2:
+        assert time.monotonic() < until
+    tree.sample()
+    watched.sample()
+    watched.weigh()
+    assert watched.size == 2
+    assert 100 < tree.peak_memory_mb < 190
+    assert 100 < watched.peak_mb < 190
+    assert watched.children_peak_mb == 0
+    fifo.write_bytes(b"")
     end(process)
 
 
