@@ -1,8 +1,8 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
 import re
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import chdir, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +11,14 @@ import typer
 from powertune import text
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size, parse_sizes
 from powertune.cli import options
+from powertune.cli.configured import given_on_line
 from powertune.cli.deliver import check, deliver
 from powertune.cli.interrupts import ended_by_signals
+from powertune.cli.template_options import OneConfigured, configured_function
 from powertune.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
+    from powertune.cli.from_template import FromTemplate
     from powertune.sources.events import Events
 
 _DEPLOYED, _SCALE = "As it is deployed", "From this machine to Lambda"
@@ -29,6 +32,8 @@ powertune dry-run shop.orders:handler -p event.json --duration-at 512=143 -m 128
 powertune dry-run shop.orders:handler --anchor report.log --verify 128,512,1024
 
 powertune dry-run shop.orders:handler --python .venv-orders --env-file .env --layer build/layer
+
+powertune dry-run --template template.yaml Checkout -p event.json
 
 powertune dry-run --runtime-api -p event.json -- ./bootstrap
 """
@@ -118,9 +123,12 @@ class Scaling:
 def dry_run(
     context: typer.Context,
     handler: Annotated[
-        str,
-        typer.Argument(metavar="HANDLER", help="package.module:function, or a command, with --runtime-api before it."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="HANDLER",
+            help="package.module:function, a function of the --template, or a command, with --runtime-api before it.",
+        ),
+    ] = None,
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGUMENT]...", help="Of the command.")] = None,
     runtime_api: Annotated[
         bool,
@@ -152,6 +160,7 @@ def dry_run(
     seed: Annotated[int | None, typer.Option(metavar="N", help="Makes the order of payloads repeatable.")] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the end of what the handler printed.")] = False,
     *,
+    configured: OneConfigured,
     deployed: Deployed,
     scaling: Scaling,
     choosing: options.Choosing,
@@ -162,7 +171,8 @@ def dry_run(
 
     A Python handler is called in this process, or with --isolate in its own; a command is fed with events as Lambda
     does it. No container, no network of powertune's own. CPU time is scaled to every memory size by Lambda's CPU law;
-    waiting is not scaled.
+    waiting is not scaled. From a template it takes handler, folder of the code, environment, layers, memory, timeout
+    and the rest, but what is given here.
     """
     _check_combination(arguments, payload, payloads, deployed, scaling, runtime_api=runtime_api)
     check(delivery, inputs=[name for name in (payload, payloads, *(deployed.env_file or [])) if name])
@@ -177,8 +187,21 @@ def dry_run(
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
     from powertune.sources.deployment import environment_from  # noqa: PLC0415
 
+    template = _from_template(context, handler, configured)
+    if template is None and handler is None:
+        raise UsageError("no handler is named", hint="powertune dry-run package.module:function, or add --template")
+    if template is not None and runtime_api:
+        raise UsageError("--runtime-api runs a command, and a template names handlers", hint="leave one of them out")
     events = _events(payload, payloads, seed)
     environment = environment_from(deployed.env_file or [], deployed.env or [])
+    layers, folder, python = [str(Path(layer).absolute()) for layer in deployed.layer or []], Path(), deployed.python
+    if template is not None:
+        wanted = {**template.known, **wanted}
+        environment, layers = {**template.environment, **environment}, layers or list(template.layers)
+        handler, folder = template.handler, template.folder
+        timeout = timeout if timeout != MAX_TIMEOUT_S else template.timeout_s or timeout
+        if python is not None and Path(python).exists():  # else a name to look for on PATH
+            python = str(Path(python).absolute())
     # A thread that the handler left behind may go on printing, also after the result.
     with (
         OutputTrap(keep=verbose, for_good=bool(context.obj)) as trap,
@@ -196,28 +219,46 @@ def dry_run(
                     "speed_ratio": scaling.speed_ratio,
                     "timeout_s": timeout,
                     "env": environment,
-                    "layers": deployed.layer or [],
+                    "layers": layers,
                     "progress": progress,
                     "output": trap,
                     **wanted,
                 }
                 if runtime_api:
                     with ended_by_signals():
-                        run = api.dry_run_command([handler, *(arguments or [])], **measuring)
+                        run = api.dry_run_command([handler or "", *(arguments or [])], **measuring)
                 else:
-                    run = api.dry_run(
-                        handler,
-                        isolate=deployed.isolate,
-                        python=deployed.python,
-                        verify=verified,
-                        end_process_if_stuck=True,
-                        **measuring,
-                    )
+                    with chdir(folder):
+                        run = api.dry_run(
+                            handler or "",
+                            isolate=deployed.isolate,
+                            python=python,
+                            verify=verified,
+                            end_process_if_stuck=True,
+                            **measuring,
+                        )
         finally:
             if verbose:
                 for line in trap.tail() or ["(the handler printed nothing)"]:
                     print(f"  | {line}", file=trap.stderr)
+        if template is not None:
+            run = replace(run, function=replace(run.function, name=template.name))
         deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
+
+
+def _from_template(context: typer.Context, handler: str | None, configured: OneConfigured) -> "FromTemplate | None":
+    """Return what a template says of the function; None where no template is meant.
+
+    One that the settings name is meant only where nothing else says what to run.
+    """
+    is_meant = handler is None or configured.function is not None or "template" in given_on_line(context)
+    if configured.template is None or not is_meant:
+        return None
+    from powertune.cli.from_template import from_template  # noqa: PLC0415 - loads the nouns
+
+    if configured.function is None:
+        return from_template(configured_function(configured, handler))
+    return from_template(configured_function(configured, configured.function), handler=handler)
 
 
 def _check_combination(

@@ -162,21 +162,3 @@ def _of_run(run: TuningRun, functions: Sequence[GatedFunction], settings: "Setti
     if own.subject.memory_mb is not None:
         return own
     return replace(own, subject=replace(own.subject, memory_mb=run.function.current_memory_mb))
-
-
-def why_not_run(function: GatedFunction) -> tuple[str, str] | None:
-    """Return why a function cannot be run here, and what to do; None where it can."""
-    configured = function.configured
-    if configured is None or function.settings.handler is not None:
-        return None
-    hint = "judge it by durations: powertune gate RUN"
-    if configured.package_type == "Image":
-        return "it is not run here: it is a container image", hint
-    runtime = configured.runtime.value
-    if runtime is not None and not runtime.startswith("python"):
-        return f"it is not run here: its runtime is {text.printable(runtime, limit=40)}, not Python", hint
-    for what, value in (("handler", configured.handler), ("code", configured.code_path)):
-        if value.value is None:
-            why = text.printable(value.unresolved or "the template does not say")
-            return f"it is not run here: its {what} is not known, {why}", f"set `handler` in the settings, or {hint}"
-    return None

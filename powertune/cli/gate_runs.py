@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from powertune import text
 from powertune.aws_lambda.host_speed import architecture_of
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S
-from powertune.cli.gate_functions import GatedFunction, why_not_run
+from powertune.cli.from_template import from_template, why_not_run
+from powertune.cli.gate_functions import GatedFunction
 from powertune.errors import BadInputError, FunctionFailedError
 from powertune.gate.verdict import Demands, failed, unresolved
 from powertune.model.judgement import Judgement
@@ -89,10 +89,11 @@ def dry_runs(
     events = [_events(function, measuring.payload) for function in functions]
     for function, its_events in zip(functions, events, strict=True):
         own = demands[function.subject.name]
-        why = why_not_run(function)
-        if why is not None:
-            yield function, unresolved(function.subject, *why, own)
-            continue
+        if function.configured is not None and function.settings.handler is None:
+            why = why_not_run(function.configured)
+            if why is not None:
+                yield function, unresolved(function.subject, f"it {why[0]}", why[1], own)
+                continue
         try:
             yield function, _dry_run(function, its_events, measuring, asked, progress)
         except (FunctionFailedError, BadInputError) as error:
@@ -118,27 +119,18 @@ def _dry_run(
     name, own, configured = function.subject.name, function.settings, function.configured
     options = asked.options_of(name)
     environment = environment_from(own.env_file, [])
-    layers: list[Path] = []
+    layers: Sequence[str] = ()
     folder, timeout_s, handler = Path(), float(MAX_TIMEOUT_S), own.handler
     if configured is not None:
-        known = {variable: value.value for variable, value in configured.environment.items() if value.value is not None}
-        environment = known | environment
-        layers = [Path(layer.value).resolve() for layer in configured.layers if layer.value is not None]
-        timeout_s = configured.timeout_s.value or timeout_s
-        if handler is None:
-            folder, handler = Path(configured.code_path.value or "."), configured.handler.value
-        if configured.ephemeral_storage_mb.value is not None:
-            options.setdefault("ephemeral_storage_mb", configured.ephemeral_storage_mb.value)
-        if configured.architecture.value is not None:
-            options.setdefault("architecture", configured.architecture.value)
+        found = from_template(configured, handler=own.handler)
+        folder, handler, layers = found.folder, found.handler, found.layers
+        environment = {**found.environment, **environment}
+        timeout_s = found.timeout_s or timeout_s
+        options = {**found.known, **options}
     if function.subject.memory_mb is not None:
         options["current_memory_mb"] = function.subject.memory_mb
     if handler is None:
         raise BadInputError("its handler is not known", hint="set `handler` for it in the settings")
-    if not folder.is_dir():
-        raise BadInputError(
-            f"its code, {text.printable(folder)}, is no folder", hint="build or unpack it first, where it is configured"
-        )
     python = own.python  # a name to look for on PATH, or a file
     if python is not None and Path(python).exists():
         python = str(Path(python).absolute())

@@ -2,18 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from powertune import text
 from powertune.errors import UsageError
 
+if TYPE_CHECKING:
+    from powertune.model.configured import ConfiguredFunction
+
 _CONFIGURED = "What is configured"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhatIsConfigured:
+class Inputs:
+    """What a template is given."""
+
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Of the template, or a variable. Repeatable.", rich_help_panel=_CONFIGURED
+        ),
+    ] = None
+    stage: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a template that has stages.", rich_help_panel=_CONFIGURED),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatIsConfigured(Inputs):
     """Where it is written what functions are configured with."""
 
     template: Annotated[
@@ -30,16 +49,32 @@ class WhatIsConfigured:
             metavar="NAME", help="Only these; * stands for anything. Repeatable.", rich_help_panel=_CONFIGURED
         ),
     ] = None
-    parameter: Annotated[
-        list[str] | None,
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneConfigured(Inputs):
+    """Where it is written what one function is configured with."""
+
+    template: Annotated[
+        str | None,
         typer.Option(
-            metavar="NAME=VALUE", help="Of the template, or a variable. Repeatable.", rich_help_panel=_CONFIGURED
+            metavar="FILE", help="SAM, CloudFormation, CDK, Serverless or Terraform.", rich_help_panel=_CONFIGURED
         ),
     ] = None
-    stage: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of a template that has stages.", rich_help_panel=_CONFIGURED),
+    function: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The one in it.", rich_help_panel=_CONFIGURED)
     ] = None
+
+
+def configured_function(configured: OneConfigured, name: str | None) -> "ConfiguredFunction":
+    """Return the function of the template that is called `name`, the only one if None. Raises PowertuneError."""
+    from powertune.templates import function_named, read_template  # noqa: PLC0415 - loads what reads YAML
+
+    path = configured.template
+    if path is None:
+        raise UsageError("no template is named", hint="add --template FILE")
+    found = read_template(path, parameters=parameters_of(configured.parameter or []), stage=configured.stage)
+    return function_named(found, name, path=path)
 
 
 def parameters_of(pairs: Sequence[str]) -> dict[str, str]:
