@@ -108,7 +108,8 @@ def from_settings(context: typer.Context) -> dict[str, Any]:
     names = {name: name for name in context.params}  # of arguments, too: a function's handler
     names |= {key: parameter.name for key, parameter in options_of(context.command)}
     found = settings.defaults_for(command, given=given)
-    function = name_of_function(context.params.get(names.get("function", "")) or context.params.get("function"))
+    naming = ["function", "named", *(["handler"] if "template" in given else [])]
+    function = next((name for key in naming if (name := name_of_function(context.params.get(key)))), None)
     if function is None and "function" in found:
         function = name_of_function(found["function"].value)
     if function is not None:

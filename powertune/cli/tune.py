@@ -10,7 +10,9 @@ from powertune.aws_lambda.memory import parse_sizes
 from powertune.cli import options
 from powertune.cli.applying import apply_live, check_live
 from powertune.cli.asking import ask
+from powertune.cli.configured import given_on_line
 from powertune.cli.deliver import check, deliver
+from powertune.cli.template_options import OneDeployed, name_on_aws
 from powertune.cli.tune_options import Measuring, OnAws
 from powertune.cli.tune_plan import plan_in_words
 from powertune.errors import FunctionFailedError, InterruptedRunError, UsageError
@@ -28,13 +30,20 @@ Examples: powertune tune orders -p @sqs-batch --plan
 
 powertune tune orders:live -p event.json -m 256,512,1024 --yes --save run.json
 
+powertune tune --template template.yaml --function Checkout --stack shop-prod -p event.json
+
 powertune tune orders --payloads mix.json --max-spend 0.50 --apply --alias live
 """
 
 
 def tune(
-    function: Annotated[
-        str | None, typer.Argument(metavar="FUNCTION", help="Name or ARN, with :ALIAS or :VERSION if need be.")
+    context: typer.Context,
+    named: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FUNCTION",
+            help="Name or ARN, with :ALIAS or :VERSION if need be; or a function of the --template.",
+        ),
     ] = None,
     payload: Annotated[
         str | None,
@@ -45,6 +54,7 @@ def tune(
     memory: options.Memory = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell of each run as it ends.")] = False,
     *,
+    configured: OneDeployed,
     measuring: Measuring,
     on_aws: OnAws,
     choosing: options.Choosing,
@@ -64,6 +74,7 @@ def tune(
     sizes = parse_sizes(memory) if memory is not None else None
     for name, value in (("max_spend", measuring.max_spend), ("trim", measuring.trim)):
         options.check_finite(name, value)
+    function = _function(context, named, configured, on_aws, pricing.region)
     _check_combination(function, payload, measuring, on_aws)
     # Imported here: what talks to AWS must not slow down --help and usage errors.
     from powertune import charging, tuning  # noqa: PLC0415
@@ -117,6 +128,20 @@ def tune(
         print(f"{text.printable(plan.target.name)}: nothing applied, as the answer is inconclusive", file=sys.stderr)
         return
     apply_live(source, run.recommendation.memory_mb, alias, **asking)
+
+
+def _function(
+    context: typer.Context, named: str | None, configured: OneDeployed, on_aws: OnAws, region: str | None
+) -> str | None:
+    """Return what AWS calls the function; None where the line does not say. Raises PowertuneError.
+
+    A template that the settings name is asked only where nothing else says what to tune.
+    """
+    is_named = named is not None or on_aws.alpt_input is not None
+    is_meant = not is_named or "template" in given_on_line(context)
+    if configured.template is None or not is_meant or (named is not None and configured.function is not None):
+        return named
+    return name_on_aws(configured, configured.function or named, region=region, profile=on_aws.profile)
 
 
 def _plan(source: "AwsSource", search: "SearchName", samples: int | None, rates: "Rates") -> "Plan":

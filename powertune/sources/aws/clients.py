@@ -119,6 +119,11 @@ class Aws:
             return self._session.get_credentials() is not None
 
     @cached_property
+    def stacks(self) -> Any:
+        """CloudFormation client, to ask what it called a function."""
+        return self._client("cloudformation", _CONTROL)
+
+    @cached_property
     def s3(self) -> Any:
         """S3 client."""
         return self._client("s3", _CONTROL)
