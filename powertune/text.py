@@ -17,10 +17,17 @@ def printable(text: object, *, limit: int = 200) -> str:
     raw = str(text)
     # Cut first: a megabyte of hostile text must not be walked character by character.
     folded = " ".join(raw[: 4 * limit].split())
-    safe = "".join(_escape(char) if unicodedata.category(char) in _UNSAFE_CATEGORIES else char for char in folded)
+    safe = visible(folded)
     if len(safe) > limit or len(raw) > 4 * limit:
         return safe[: limit - len(_ELLIPSIS)] + _ELLIPSIS
     return safe
+
+
+def visible(text: str) -> str:
+    """Return `text` with invisible and control characters, save the tab, as their hexadecimal code; spaces are kept."""
+    return "".join(
+        _escape(char) if unicodedata.category(char) in _UNSAFE_CATEGORIES and char != "\t" else char for char in text
+    )
 
 
 def _escape(char: str) -> str:

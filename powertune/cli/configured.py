@@ -87,6 +87,11 @@ def settings_of(context: typer.Context) -> "Settings":
     return kept
 
 
+def command_of(context: typer.Context) -> str:
+    """Return the name under which settings know the command that runs."""
+    return context.command_path.split(" ", 1)[-1].replace(" ", "-")
+
+
 def given_on_line(context: typer.Context) -> frozenset[str]:
     """Return keys of the options, and names of the arguments, that the command line itself gives."""
     given = {name for name in context.params if _source(context, name) == "COMMANDLINE"}
@@ -95,7 +100,7 @@ def given_on_line(context: typer.Context) -> frozenset[str]:
 
 def from_settings(context: typer.Context) -> dict[str, Any]:
     """Return the values, by name of the parameter, of all options that settings give and the command line does not."""
-    command = context.command_path.split(" ", 1)[-1].replace(" ", "-")
+    command = command_of(context)
     is_first = _KEPT not in context.meta
     settings, given = settings_of(context), given_on_line(context)
     if is_first and not context.params.get("quiet"):

@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": {"aws_lambda", "model", "progress", "__init__"},
     "report": {"aws_lambda", "model"},
     "settings": {"model"},
+    "templates": {"aws_lambda", "model"},
     "charging": {"aws_lambda", "model", "sources"},
     "profiling": {"analysis", "aws_lambda", "model"},
     "tuning": {"analysis", "aws_lambda", "charging", "model", "profiling", "sources", "__init__"},
@@ -33,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sources",
         "report",
         "settings",
+        "templates",
         "aws_lambda",
         "model",
         "progress",
@@ -50,6 +52,7 @@ AT_HOME: dict[str, set[str]] = {
     "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
+    "yaml": {"templates/yaml_tree.py"},
     "platformdirs": {"sources/aws/journal.py", "sources/cache.py", "settings/files.py"},
 }
 
