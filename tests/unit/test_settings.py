@@ -127,6 +127,7 @@ WAIVER = '[[waivers]]\nfunction = "f"\nrule = "*"\n'
     [
         ("tolerence = 5", "powertune.toml:1: tolerence: there is no such setting | did you mean tolerance?"),
         ("max-cost = 5", "powertune.toml:1: max-cost: there is no such setting | did you mean max_cost"),
+        ("[tool.powertune]\nx = 1", "tool: keys stand at the top of this file | leave out [tool.powertune]"),
         ("[tuna]\nx = 1", "powertune.toml:1: tuna: there is no such setting | did you mean tune?"),
         ("[tune]\n\nsample = 1", "powertune.toml:3: sample: there is no such setting in tune | did you mean samples"),
         ("[estimate]\nsamples = 1", "powertune.toml:2: samples: there is no such setting in estimate"),
@@ -356,6 +357,11 @@ def test_a_file_of_another_user_is_left_out_and_that_is_said() -> None:
     ]
     os.chown(inner, 12345, -1)  # a checkout that belongs to somebody else altogether, as in a container
     assert load(inner, {"POWERTUNE_CONFIG_DIR": "none"}, SCHEMA).defaults_for("dry-run")
+
+
+def test_nesting_without_end_is_an_error_like_another() -> None:
+    for depth in (*range(400, 500, 2), 5000):  # where tomllib gives up, and short of it
+        assert "powertune.toml" in complaint("a = " + "[" * depth + "]" * depth)
 
 
 def test_a_named_file_is_the_only_one_and_an_empty_name_stands_for_none() -> None:
