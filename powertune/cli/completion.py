@@ -44,13 +44,14 @@ def function_names(context: typer.Context, incomplete: str) -> list[str]:
     from powertune.templates import read_template  # noqa: PLC0415 - likewise
 
     names: set[str] = set()
-    template = context.params.get("template")
+    templates = context.params.get("template")
     with suppress(Exception):
         settings = settings_of(context)
         names.update(settings.function_names)
-        template = template or settings.defaults_for(command_of(context))["template"].value
-    with suppress(Exception):
-        names.update(function.name for function in (read_template(template) if template else ()))
+        templates = templates or settings.defaults_for(command_of(context))["template"].value
+    for template in [templates] if isinstance(templates, str) else templates or ():
+        with suppress(Exception):
+            names.update(function.name for function in read_template(template))
     return sorted(name for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name))
 
 

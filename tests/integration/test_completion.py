@@ -57,6 +57,14 @@ def _root(_config: Annotated[str | None, typer.Option("--config")] = None) -> No
 
 @app.command()
 def judge(
+    template: list[str] | None = None,
+    function: Annotated[str | None, typer.Option(autocompletion=function_names)] = None,
+) -> None:
+    raise AssertionError((template, function))
+
+
+@app.command()
+def run(
     template: str | None = None,
     function: Annotated[str | None, typer.Option(autocompletion=function_names)] = None,
 ) -> None:
@@ -72,8 +80,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def completed(line: str) -> list[str]:
-    """Return what bash would offer for the last word of `line` of a command that has a template."""
-    words = ["judge", *line.split(" ")]
+    """Return what bash would offer for the last word of `line`, of a command that has a template or several."""
+    words = ["powertune", *line.split(" ")]
     done = CliRunner().invoke(
         app,
         prog_name="powertune",
@@ -89,7 +97,10 @@ def test_functions_of_the_template_on_the_line_are_completed() -> None:
         "OrdersZebra",
         "PaymentsFunction",
     ]
-    assert completed("judge --template template.yaml --function OrdersZ") == ["OrdersZebra"]
+    assert completed("run --template template.yaml --function OrdersZ") == ["OrdersZebra"]
+    Path("more.yaml").write_text(TEMPLATE.replace("OrdersZebra", "OrdersZoo"), encoding="utf-8")
+    several = "judge --template template.yaml --template more.yaml --function OrdersZ"
+    assert completed(several) == ["OrdersZebra", "OrdersZoo"]
 
 
 def test_functions_of_the_template_in_settings_are_completed() -> None:

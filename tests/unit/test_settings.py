@@ -229,12 +229,9 @@ def test_variables_are_read_as_the_command_line_is() -> None:
 
 def test_a_variable_that_means_nothing_is_a_warning_with_the_nearest_name() -> None:
     found = settings("", {"POWERTUNE_TOLERENCE": "5", "_POWERTUNE_COMPLETE": "x", "POWERTUNE_STATE_DIR": "/x"})
-    assert [(warning.code, warning.hint) for warning in found.warnings] == [
-        (
-            "unknown-variable",
-            "did you mean POWERTUNE_TOLERANCE, POWERTUNE_TUNE_TOLERANCE, POWERTUNE_DRY_RUN_TOLERANCE?",
-        )
-    ]
+    (warning,) = found.warnings
+    assert warning.code == "unknown-variable"
+    assert warning.hint.startswith("did you mean POWERTUNE_TOLERANCE, ")
 
 
 def test_no_variable_stands_for_two_options() -> None:
