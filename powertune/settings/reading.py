@@ -184,6 +184,8 @@ def _check_keys(
             raise _wrong(
                 file, (*path, key), f"this is not for a file: {schema.refused[key]}", "give it on the command line"
             )
+        if key == "tool" and not path and not file.prefix:
+            raise _wrong(file, (key,), "keys stand at the top of this file", "leave out [tool.powertune]")
         if key not in known:
             where = f" in {'.'.join(map(str, path))}" if path else ""
             raise _wrong(
