@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from powertune import __version__
-from powertune.cli import doctor, dry_run, estimate, options, policy, prices, restore, tune
+from powertune.cli import doctor, dry_run, estimate, options, policy, prices, report, restore, tune
 
 app = typer.Typer(
     name="powertune",
@@ -47,6 +47,7 @@ prices_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]
 prices_app.callback(invoke_without_command=True)(options.command(prices.prices))
 prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_EXAMPLES)(prices.refresh)
 app.add_typer(prices_app, name="prices", help=_help(prices.prices), epilog=prices.EXAMPLES)
+app.command("report", help=_help(report.report), epilog=report.EXAMPLES)(options.command(report.report))
 app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(restore.restore)
 app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(policy.policy)
 app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -29,8 +29,8 @@ FRAGMENTS = (
     "</details>", "<details open>", "<script>", "<!--", "-->", "]]>", "<a href=x>", "&lt;", "&#64;", "&",
     "[x](javascript:alert(1))", "![i](//e)", "[r]: http://e", "http://e.example", "www.e.example", "<http://e>",
     "a@b.c", "@everyone", "#1", "!2", "~3", "GH-4", "`", "```", "~~~", "*", "**", "_", "~~", "\\", "|", "\\|", "# h",
-    "- i", "1. l", "> q", "---", "===", "    c", "\t", '"', "'", ",", ":", ";", "%", "=1+1", "../", "/", "C:\\x", " ", "é",
-    "日本",
+    "- i", "1. l", "> q", "---", "===", "    c", "\t", '"', "'", ",", ":", ";", "%", "=1+1", "../", "/", "C:\\x", " ",
+    "é", "日本",
 )  # fmt: skip
 texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=8), max_size=12).map("".join) | st.just("x" * 70_000)
 waivers = st.builds(Waiver, texts, texts, texts, st.dates(date(2026, 1, 1), date(2030, 1, 1)))

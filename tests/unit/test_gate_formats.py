@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
+import xmlschema
 from gate_results import RESULTS, hostile, large, mixed, passing
 from published_schemas import validate
 
@@ -20,7 +22,7 @@ from powertune.report.rules import RULES
 from powertune.report.verdicts import findings
 
 PUBLISHED = ("sarif", "gitlab", "junit")
-ALL = {**RESULTS, "hostile": hostile, "large": partial(large, 50)}
+ALL: dict[str, Callable[[], GateResult]] = {**RESULTS, "hostile": hostile, "large": partial(large, 50)}
 
 
 @pytest.mark.parametrize("format_name", PUBLISHED)
@@ -37,11 +39,9 @@ def test_a_report_is_valid_by_the_published_schema_of_its_format(result: str, fo
         ("junit", lambda rendered: rendered.replace('name="Orders" tests="4"', 'name="Orders"')),
     ],
 )
-def test_the_published_schemas_refuse_what_is_wrong(format_name: str, broken: object) -> None:
-    import xmlschema  # noqa: PLC0415 - used here alone
-
+def test_the_published_schemas_refuse_what_is_wrong(format_name: str, broken: Callable[[str], str]) -> None:
     rendered = render_gate(mixed(), format_name)
-    damaged = broken(rendered)  # type: ignore[operator] # a lambda of the table above
+    damaged = broken(rendered)
     assert damaged != rendered
     with pytest.raises((jsonschema.ValidationError, xmlschema.XMLSchemaValidationError)):
         validate(format_name, damaged)
