@@ -20,10 +20,17 @@ def printable(text: object, *, limit: int = 200) -> str:
     raw = str(text)
     # Cut first: a megabyte of hostile text must not be walked character by character.
     folded = " ".join(raw[: 4 * limit].split())
-    safe = "".join(_escape(char) if unicodedata.category(char) in _UNSAFE_CATEGORIES else char for char in folded)
+    safe = visible(folded)
     if len(safe) > limit or len(raw) > 4 * limit:
         return safe[: limit - len(_ELLIPSIS)] + _ELLIPSIS
     return safe
+
+
+def visible(text: str) -> str:
+    """Return `text` with invisible and control characters, save the tab, as their hexadecimal code; spaces are kept."""
+    return "".join(
+        _escape(char) if unicodedata.category(char) in _UNSAFE_CATEGORIES and char != "\t" else char for char in text
+    )
 
 
 def _escape(char: str) -> str:
@@ -40,11 +47,11 @@ def inert(drawn: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `did you mean a, b?` for the names in `known` that are close to `word`, or an empty string."""
-    names = list(known)
+    names = {name.lower(): name for name in known}
     word = word[:100].lower()  # what is longer is near to nothing
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
     close += [name for name in names if word and word in name and name not in close][: 3 - len(close)]
-    return f"did you mean {', '.join(close)}?" if close else ""
+    return f"did you mean {', '.join(names[name] for name in close)}?" if close else ""
 
 
 def count(number: int, noun: str) -> str:

@@ -24,6 +24,8 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     # Prices that somebody refreshed on this machine are none of the tests'.
     monkeypatch.setenv("POWERTUNE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "no-refreshed-prices"))
+    # Nor are settings.
+    monkeypatch.setenv("POWERTUNE_CONFIG_DIR", str(tmp_path_factory.getbasetemp() / "no-settings"))
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"):
         monkeypatch.delenv(name, raising=False)
 

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from powertune import __version__
-from powertune.cli import doctor, dry_run, estimate, options, policy, prices, report, restore, tune
+from powertune.cli import (
+    completion,
+    config,
+    doctor,
+    dry_run,
+    estimate,
+    gate,
+    options,
+    policy,
+    prices,
+    report,
+    restore,
+    tune,
+)
 
 app = typer.Typer(
     name="powertune",
@@ -30,6 +43,9 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    _config: Annotated[
+        str | None, typer.Option("--config", metavar="FILE", help="The only settings file to read; '' for none.")
+    ] = None,
 ) -> None:
     pass
 
@@ -43,11 +59,16 @@ def _help(function: Callable[..., None]) -> str:
 app.command("tune", help=_help(tune.tune), epilog=tune.EXAMPLES)(options.command(tune.tune))
 app.command("dry-run", help=_help(dry_run.dry_run), epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
 app.command("estimate", help=_help(estimate.estimate), epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
+app.command("gate", help=_help(gate.gate), epilog=gate.EXAMPLES)(options.command(gate.gate))
 prices_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 prices_app.callback(invoke_without_command=True)(options.command(prices.prices))
-prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_EXAMPLES)(prices.refresh)
+prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_EXAMPLES)(
+    options.command(prices.refresh)
+)
 app.add_typer(prices_app, name="prices", help=_help(prices.prices), epilog=prices.EXAMPLES)
 app.command("report", help=_help(report.report), epilog=report.EXAMPLES)(options.command(report.report))
-app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(restore.restore)
-app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(policy.policy)
-app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(options.command(restore.restore))
+app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(options.command(policy.policy))
+app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(options.command(doctor.doctor))
+app.command("config", help=_help(config.config), epilog=config.EXAMPLES)(options.command(config.config))
+app.command("completion", help=_help(completion.completion), epilog=completion.EXAMPLES)(completion.completion)

@@ -24,7 +24,10 @@ Memory = Annotated[
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Make a Typer command of `function`: a parameter whose type is a dataclass stands for all fields of it."""
+    """Make a Typer command of `function`: a parameter whose type is a dataclass stands for all fields of it.
+
+    What the command line does not give comes from settings, where they have it.
+    """
     signature = inspect.signature(function)
     groups: dict[str, Any] = {
         name: item.annotation for name, item in signature.parameters.items() if is_dataclass(item.annotation)
@@ -36,8 +39,16 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         for field in fields(group)
     ]
 
+    if "context" not in signature.parameters:
+        own.insert(0, inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
+
     @wraps(function)
     def run(**values: Any) -> None:
+        from powertune.cli.configured import from_settings  # noqa: PLC0415 - not for --help and usage errors
+
+        values |= from_settings(values["context"])
+        if "context" not in signature.parameters:
+            del values["context"]
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
         function(**values)

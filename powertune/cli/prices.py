@@ -67,7 +67,7 @@ def prices(
         bill = bill_of(_rates(pricing), memory_mb, duration_ms, init)
         write_out(bill_format.render(bill, format_name, style), sys.stdout)
         return
-    _check_no_bill(pricing, init)
+    _check_no_bill(context)
     from powertune.aws_lambda.price_book import region_prices, regions  # noqa: PLC0415
 
     refreshed = _refreshed()
@@ -107,11 +107,12 @@ def _invocation(spec: str) -> tuple[int, float]:
     return checked_size(int(matched["mb"])), float(matched["ms"])
 
 
-def _check_no_bill(pricing: options.Pricing, init: float | None) -> None:
+def _check_no_bill(context: typer.Context) -> None:
     """Raise UsageError for options that say what to charge where there is nothing to charge."""
-    usual = options.Pricing(region=pricing.region)
-    given = [field.name for field in fields(pricing) if getattr(pricing, field.name) != getattr(usual, field.name)]
-    given += ["init"] if init is not None else []
+    from powertune.cli.configured import given_on_line  # noqa: PLC0415 - as above
+
+    about_bills = {"init", *(field.name for field in fields(options.Pricing))} - {"region"}
+    given = sorted(about_bills & given_on_line(context))
     if given:
         raise UsageError(
             f"--{given[0].replace('_', '-')} is for the bill of an invocation",

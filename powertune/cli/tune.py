@@ -78,7 +78,7 @@ def tune(
         sizes = sizes or alpt.sizes
     source = _source(function, payload, sizes, measuring, on_aws, alpt, pricing.region)
     samples = measuring.samples or (alpt.samples if alpt else None)
-    search: SearchName = "full" if alpt else measuring.search.value  # ALPT's input says how often to run each size
+    search: SearchName = "full" if alpt else measuring.search  # ALPT's input says how often to run each size
     plan = _plan(source, search, samples, charging.rates_for_source(source, wanted))
     apply, alias = (alpt.apply or on_aws.apply, alpt.alias or on_aws.alias) if alpt else (on_aws.apply, on_aws.alias)
     if apply:

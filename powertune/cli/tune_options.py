@@ -1,8 +1,7 @@
 """Options of `powertune tune` alone: how to measure, and what to touch on AWS."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,14 +11,6 @@ _MEASURING, _AWS = "Measuring", "AWS"
 def _share(text: str) -> float:
     """Return the share that `2%` or `2` stands for. Raises ValueError, which Typer tells the user."""
     return float(text.removesuffix("%")) / 100
-
-
-class SearchOption(StrEnum):
-    """Names of the searches."""
-
-    adaptive = "adaptive"
-    frugal = "frugal"
-    full = "full"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +38,12 @@ class Measuring:
         ),
     ] = None
     search: Annotated[
-        SearchOption,
+        Literal["adaptive", "frugal", "full"],
         typer.Option(
             help="Measure where it tells most, with even fewer runs for --strategy alone, or every size alike.",
             rich_help_panel=_MEASURING,
         ),
-    ] = SearchOption.adaptive
+    ] = "adaptive"
     precision: Annotated[
         float | None,
         typer.Option(

@@ -55,6 +55,20 @@ def test_quick_answers_load_nothing_heavy(arguments: list[str], environment: dic
     assert modules_after(arguments, environment).isdisjoint(HEAVY)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--version"], {}),
+        (["tune", "--bogus"], {}),
+        (["completion", "zsh"], {}),
+        ([], {"_POWERTUNE_COMPLETE": "complete_bash", "COMP_WORDS": "powertune tune --sam", "COMP_CWORD": "2"}),
+    ],
+    ids=str,
+)
+def test_settings_are_read_only_by_commands_that_run(arguments: list[str], environment: dict[str, str]) -> None:
+    assert modules_after(arguments, environment).isdisjoint({"tomllib", "powertune.settings"})
+
+
 @pytest.mark.parametrize("command", [[], ["tune"], ["restore"], ["doctor"], ["policy"]], ids=str)
 def test_help_loads_rich_and_nothing_else_that_is_heavy(command: list[str]) -> None:
     assert modules_after([*command, "--help"]).isdisjoint(set(HEAVY) - {"rich", "pygments"})
