@@ -9,6 +9,7 @@ import typer
 from powertune import __version__
 from powertune.cli import (
     apply,
+    compare,
     completion,
     config,
     doctor,
@@ -18,6 +19,7 @@ from powertune.cli import (
     options,
     policy,
     prices,
+    report,
     restore,
     tune,
 )
@@ -67,6 +69,8 @@ prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_
     options.command(prices.refresh)
 )
 app.add_typer(prices_app, name="prices", help=_help(prices.prices), epilog=prices.EXAMPLES)
+app.command("compare", help=_help(compare.compare), epilog=compare.EXAMPLES)(options.command(compare.compare))
+app.command("report", help=_help(report.report), epilog=report.EXAMPLES)(options.command(report.report))
 app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(options.command(restore.restore))
 app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(options.command(policy.policy))
 app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(options.command(doctor.doctor))
