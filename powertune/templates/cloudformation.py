@@ -1,13 +1,30 @@
-"""Functions in templates of CloudFormation: written by hand, with SAM, or synthesised by CDK."""
+"""Functions in templates of CloudFormation: written by hand, with SAM, or synthesised by CDK.
 
-from collections.abc import Mapping
+Defaults are those of Lambda. Source: AWS::Lambda::Function and AWS::Serverless::Function references, read 2026-11-26.
+"""
 
-from powertune.model.configured import ConfiguredFunction, Edit
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from powertune.model.configured import Configured, ConfiguredFunction, Edit, TemplateKind
+from powertune.templates import cloudformation_edit
+from powertune.templates.cloudformation_template import ASSET_PATH, FunctionResource, Template
 from powertune.templates.document import Document
+from powertune.templates.edit_check import checked_edit
 from powertune.templates.inputs import Inputs
-from powertune.templates.tree import MapNode
+from powertune.templates.intrinsics import Meaning, call_of
+from powertune.templates.tree import ListNode, MapNode, Node, Scalar, whole_number
+from powertune.text import printable
+
+T = TypeVar("T")
 
 _SECTIONS = ("Resources", "AWSTemplateFormatVersion", "Transform")
+_LAYERS = {"AWS::Serverless::LayerVersion": "ContentUri", "AWS::Lambda::LayerVersion": "Content"}
+_ARCHITECTURES = ("x86_64", "arm64")
+_BY_LAMBDA = "default of Lambda"
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def recognises(document: Document) -> bool:
@@ -17,9 +34,203 @@ def recognises(document: Document) -> bool:
 
 def read(document: Document, inputs: Inputs) -> tuple[ConfiguredFunction, ...]:
     """Return all functions in the order of the file."""
-    raise NotImplementedError
+    template = _template(document, inputs)
+    kind = template.kind
+    return tuple(_Reader(template, function).read(kind) for function in template.functions)
 
 
 def edit(document: Document, memory_mb: Mapping[str, int], inputs: Inputs) -> tuple[Edit, ...]:
     """Return what has to change for the named functions to get these sizes."""
-    raise NotImplementedError
+    template = _template(document, inputs)
+    replacements = cloudformation_edit.replacements(template, memory_mb)
+    return checked_edit(document, replacements, memory_mb, lambda changed: read(changed, inputs))
+
+
+def _template(document: Document, inputs: Inputs) -> Template:
+    if not isinstance(document.tree, MapNode):
+        raise document.bad("is no template", hint="name a template of CloudFormation")
+    return Template(document, document.tree, inputs)
+
+
+class _Reader:
+    """Reads one function."""
+
+    def __init__(self, template: Template, function: FunctionResource) -> None:
+        self._template = template
+        self._function = function
+        self._document = template.document
+
+    def read(self, kind: TemplateKind) -> ConfiguredFunction:
+        """Return what is configured."""
+        is_image = self._is_image()
+        return ConfiguredFunction(
+            name=self._function.name,
+            kind=kind,
+            place=self._document.place(self._function.key.start),
+            memory_mb=self._property("MemorySize", whole_number, 128),
+            architecture=self._architecture(),
+            timeout_s=self._property("Timeout", _seconds, 3.0),
+            ephemeral_storage_mb=self._storage(),
+            runtime=Configured(None) if is_image else self._property("Runtime", _text),
+            handler=Configured(None) if is_image else self._property("Handler", _text),
+            code_path=Configured(None) if is_image else self._code_path(),
+            function_name=self._property("FunctionName", _text),
+            environment=self._environment(),
+            layers=self._layers(),
+            package_type="Image" if is_image else "Zip",
+        )
+
+    def _origin(self, name: str) -> str:
+        """Return where a property is written, in words."""
+        is_own = self._function.own is not None and name in self._function.own.entries
+        return name if is_own else f"Globals.Function.{name}"
+
+    def _unknown(self) -> str | None:
+        """Return why a property that is not written here is not known to be absent."""
+        return self._function.generated or self._function.hidden
+
+    def _absent(self, default: T | None) -> Configured[T]:
+        unknown = self._unknown()
+        if unknown:
+            return Configured(None, self._document.place(self._function.key.start), unresolved=unknown)
+        return Configured(default, origin=_BY_LAMBDA if default is not None else "")
+
+    def _property(self, name: str, convert: Callable[[str], T | None], default: T | None = None) -> Configured[T]:
+        node = self._function.properties.get(name)
+        return self._absent(default) if node is None else self._value(node, self._origin(name), convert, default)
+
+    def _value(
+        self, node: Node, origin: str, convert: Callable[[str], T | None], default: T | None = None
+    ) -> Configured[T]:
+        """Return what a scalar expression comes to."""
+        meaning = self._template.evaluator.meaning(node)
+        if meaning.is_nothing:
+            return self._absent(default)
+        if meaning.unresolved or not isinstance(meaning.node, Scalar):
+            return self._unresolved(node, origin, meaning.unresolved or f"{origin} is no plain value")
+        value = None if meaning.node.is_null else convert(meaning.node.text)
+        if value is None:
+            written = printable(meaning.node.text, limit=40) or "nothing"
+            return self._unresolved(node, origin, f"{origin} is {written}")
+        place = None if meaning.from_outside else self._document.place(meaning.node.start)
+        return Configured(value, place, meaning.how or origin)
+
+    def _unresolved(self, node: Node, origin: str, why: str) -> Configured[T]:
+        return Configured(None, self._document.place(node.start), origin, unresolved=why)
+
+    def _inside(self, name: str) -> Meaning | None:
+        """Return what a property that holds a list or a map comes to, or None if it is not there."""
+        node = self._function.properties.get(name)
+        meaning = self._template.evaluator.meaning(node) if node else None
+        return None if meaning is None or meaning.is_nothing else meaning
+
+    def _architecture(self) -> Configured[str]:
+        meaning = self._inside("Architectures")
+        if meaning is None:
+            return self._absent("x86_64")
+        origin, node = self._origin("Architectures"), self._function.properties.entries["Architectures"].value
+        match meaning.node:
+            case ListNode(items=[item]):
+                return self._value(item, origin, lambda text: text if text in _ARCHITECTURES else None, "x86_64")
+            case _:
+                return self._unresolved(node, origin, meaning.unresolved or f"{origin} is no list of one")
+
+    def _storage(self) -> Configured[int]:
+        meaning = self._inside("EphemeralStorage")
+        if meaning is None:
+            return self._absent(512)
+        origin, node = self._origin("EphemeralStorage"), self._function.properties.entries["EphemeralStorage"].value
+        size = meaning.node.get("Size") if isinstance(meaning.node, MapNode) else None
+        if size is None:
+            return self._unresolved(node, origin, meaning.unresolved or f"{origin} has no Size")
+        return self._value(size, f"{origin}.Size", whole_number, 512)
+
+    def _environment(self) -> dict[str, Configured[str]]:
+        environment = self._inside("Environment")
+        if environment is None or not isinstance(environment.node, MapNode):
+            return {}
+        variables = environment.node.get("Variables")
+        meaning = self._template.evaluator.meaning(variables) if variables else None
+        if meaning is None or not isinstance(meaning.node, MapNode):
+            return {}
+        values = {
+            name: self._value(entry.value, f"{self._origin('Environment')}.Variables.{name}", str)
+            for name, entry in meaning.node.entries.items()
+        }
+        return {name: value for name, value in values.items() if value.value is not None or value.unresolved}
+
+    def _is_image(self) -> bool:
+        package = self._property("PackageType", _text).value
+        match self._function.properties.get("Code"):
+            case MapNode(entries=code) if "ImageUri" in code:
+                return True
+            case _:
+                return package == "Image" or "ImageUri" in self._function.properties.entries
+
+    def _code_path(self) -> Configured[str]:
+        properties = self._function.properties.entries
+        if self._function.is_sam:
+            if "InlineCode" in properties:
+                entry = properties["InlineCode"]
+                return self._unresolved(entry.value, "InlineCode", "the code is in the template")
+            name = "CodeUri"
+        else:
+            name = "Code"
+        if name not in properties:
+            return self._absent(None)
+        return self._folder(self._function.resource, properties[name].value, self._origin(name))
+
+    def _folder(self, resource: MapNode, node: Node, origin: str) -> Configured[str]:
+        """Return where code is that a resource has in this property, if that is here."""
+        metadata = resource.get("Metadata")
+        asset = metadata.get(ASSET_PATH) if isinstance(metadata, MapNode) else None
+        if isinstance(asset, Scalar):
+            return Configured(self._document.beside(asset.text), self._document.place(asset.start), ASSET_PATH)
+        meaning = self._template.evaluator.meaning(node)
+        match meaning.node:
+            case Scalar(text=path) if path and not _ELSEWHERE.match(path) and not meaning.node.is_null:
+                where = self._value(node, origin, _text)
+                return replace(where, value=self._document.beside(path))
+            case Scalar(text=path):
+                why = f"{printable(path, limit=80)} is elsewhere" if path else f"{origin} is empty"
+            case MapNode(entries=entries) if "ZipFile" in entries:
+                why = "the code is in the template"
+            case MapNode():
+                why = f"{origin} is in S3"
+            case _:
+                why = meaning.unresolved or f"{origin} is no path"
+        return self._unresolved(node, origin, why)
+
+    def _layers(self) -> tuple[Configured[str], ...]:
+        meaning = self._inside("Layers")
+        if meaning is None:
+            return ()
+        if not isinstance(meaning.node, ListNode):
+            node = self._function.properties.entries["Layers"].value
+            return (self._unresolved(node, "Layers", meaning.unresolved or "Layers is no list"),)
+        layers = [self._layer(item) for item in meaning.node.items]
+        return tuple(layer for layer in layers if layer is not None)
+
+    def _layer(self, item: Node) -> Configured[str] | None:
+        match call_of(item):
+            case ("Ref", Scalar(text=name)) if found := self._template.resource(name, _LAYERS):
+                layer, content = found
+                properties = layer.get("Properties")
+                node = properties.get(content) if isinstance(properties, MapNode) else None
+                return self._folder(layer, node or item, f"{content} of {printable(name, limit=60)}")
+            case _:
+                pass
+        meaning = self._template.evaluator.meaning(item)
+        if meaning.is_nothing:
+            return None
+        text = f"{printable(meaning.text, limit=80)} is in AWS" if meaning.text else "the layer is no plain value"
+        return self._unresolved(item, "Layers", meaning.unresolved or text)
+
+
+def _text(text: str) -> str | None:
+    return text or None
+
+
+def _seconds(text: str) -> float | None:
+    number = whole_number(text)
+    return None if number is None else float(number)

@@ -88,6 +88,13 @@ class Document:
         """Return the offset at which the line of `offset` begins."""
         return self._line_starts[bisect_right(self._line_starts, offset) - 1]
 
+    def line_ending(self, offset: int) -> str:
+        """Return how the line of `offset` ends; the way of the file's first line if it is the last, and does not."""
+        end = self.text.find("\n", offset)
+        if end < 0:
+            end = self.text.find("\n")
+        return "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
+
     def beside(self, relative: str) -> str:
         """Return a path that the template names, relative to its own folder, as it can be opened from here."""
         return Path(os.path.normpath(self.path.parent / relative)).as_posix()

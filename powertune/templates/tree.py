@@ -1,5 +1,6 @@
 """What YAML and JSON say, with where they say it: scalars, lists, maps and tags over one text."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -59,15 +60,18 @@ class MapNode:
     end: int
     flow: bool
     """Written with braces, as in JSON."""
+    merges: tuple[Entry, ...] = ()
+    """The merge keys, which `entries` has not."""
 
     def get(self, key: str) -> "Node | None":
         """Return the value of a key."""
         entry = self.entries.get(key)
         return entry.value if entry else None
 
-    def own(self) -> Iterator[Entry]:
-        """Yield the entries that are written in this map itself."""
-        return (entry for entry in self.entries.values() if not entry.merged)
+    def written(self) -> Iterator[Entry]:
+        """Yield what is written in this map itself: entries that were not merged in, and merge keys."""
+        yield from (entry for entry in self.entries.values() if not entry.merged)
+        yield from self.merges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +99,14 @@ class UnreadableError(Exception):
         super().__init__(problem)
         self.problem = problem
         self.offset = offset
+
+
+_WHOLE_NUMBER = re.compile(r"\s*\+?[0-9]{1,9}\s*", re.ASCII)
+
+
+def whole_number(text: str) -> int | None:
+    """Return a number of up to nine digits, or None for what is none."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
 @dataclass(slots=True)
@@ -140,11 +152,7 @@ class TreeBuilder:
     def close(self, end: int) -> Node:
         """End the innermost list or map, and take it."""
         closed = self._open.pop()
-        content = (
-            MapNode(self._entries(closed.nodes), closed.start, end, closed.flow)
-            if closed.is_map
-            else ListNode(closed.nodes, closed.start, end, closed.flow)
-        )
+        content = self._map(closed, end) if closed.is_map else ListNode(closed.nodes, closed.start, end, closed.flow)
         node = Tagged(closed.tag, content, closed.start) if closed.tag else content
         self.add(node)
         return node
@@ -154,10 +162,10 @@ class TreeBuilder:
         if self._nodes > MAX_NODES:
             raise UnreadableError(f"holds more than {MAX_NODES:,} values", offset)
 
-    def _entries(self, nodes: list[Node]) -> dict[str, Entry]:
+    def _map(self, closed: _Open, end: int) -> MapNode:
         entries: dict[str, Entry] = {}
         merges: list[Entry] = []
-        for key, value in zip(nodes[::2], nodes[1::2], strict=True):
+        for key, value in zip(closed.nodes[::2], closed.nodes[1::2], strict=True):
             if not isinstance(key, Scalar):
                 raise UnreadableError("has a key that is no text", key.start)
             if key.plain and key.text == MERGE_KEY:
@@ -174,4 +182,4 @@ class TreeBuilder:
                 self._count(len(source.entries), merge.key.start)
                 for name, entry in source.entries.items():
                     entries.setdefault(name, Entry(entry.key, entry.value, merged=True))
-        return entries
+        return MapNode(entries, closed.start, end, closed.flow, tuple(merges))

@@ -63,11 +63,12 @@ class _Reader:
                 self._add_scalar(event, at, end)
             case yaml.AliasEvent():
                 self._add_alias(event, at)
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+            case yaml.CollectionStartEvent():
                 is_map = isinstance(event, yaml.MappingStartEvent)
                 self._open_anchors.append(event.anchor)
-                self.builder.open(at, is_map=is_map, flow=bool(event.flow_style), tag=_own_tag(event.tag))
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                begin = self._after_properties(event, at, len(self._text))
+                self.builder.open(begin, is_map=is_map, flow=bool(event.flow_style), tag=_own_tag(event.tag))
+            case yaml.CollectionEndEvent():
                 self._keep(self._open_anchors.pop(), self.builder.close(end))
             case yaml.DocumentStartEvent():
                 self._documents += 1
@@ -77,15 +78,17 @@ class _Reader:
                 pass
 
     def _add_scalar(self, event: yaml.ScalarEvent, at: int, end: int) -> None:
-        begin = at
-        if event.anchor or event.tag:
-            matched = _PROPERTIES.match(self._text, at, end)
-            begin = matched.end() if matched else at
+        begin = self._after_properties(event, at, end)
         tag = _own_tag(event.tag)
         scalar = Scalar(event.value, begin, end, plain=event.style is None and event.tag is None)
         node = Tagged(tag, scalar, at) if tag else scalar
         self.builder.add(node)
         self._keep(event.anchor, node)
+
+    def _after_properties(self, event: yaml.CollectionStartEvent | yaml.ScalarEvent, at: int, end: int) -> int:
+        """Return where the value itself begins."""
+        matched = _PROPERTIES.match(self._text, at, end) if event.anchor or event.tag else None
+        return matched.end() if matched else at
 
     def _add_alias(self, event: yaml.AliasEvent, at: int) -> None:
         node = self._anchors.get(event.anchor)
