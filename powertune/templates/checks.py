@@ -63,4 +63,4 @@ def _whole(value: object, least: int, most: int, what: str) -> int:
 
 
 def _shown(value: object) -> str:
-    return "a list or map" if isinstance(value, list | dict) else printable(value, limit=60)
+    return printable(value, limit=60) if isinstance(value, str | int | float) else "a list or map"

@@ -17,6 +17,7 @@ from powertune.errors import UsageError
 from powertune.model.configured import Configured, ConfiguredFunction, Edit
 from powertune.templates import checks, memory_slots, terraform_slots
 from powertune.templates.document import Document
+from powertune.templates.files import Files
 from powertune.templates.hcl_blocks import Block, Expression
 from powertune.templates.hcl_expressions import Evaluator, Lazy, UnresolvedError, Value, as_text, entries
 from powertune.templates.inputs import Inputs
@@ -48,23 +49,29 @@ def read(document: Document, inputs: Inputs) -> tuple[ConfiguredFunction, ...]:
 
     Raises BadInputError for what is no Terraform source, UsageError for unknown variables or without python-hcl2.
     """
-    return tuple(maker.function() for maker in _Walk(document, inputs).makers())
+    return _read(document, inputs, Files())
 
 
 def edit(document: Document, memory_mb: Mapping[str, int], inputs: Inputs) -> tuple[Edit, ...]:
     """Return the edits that give the named functions these sizes. Raises as `read` does, and where no text decides."""
-    slots = {maker.address: maker.slot() for maker in _Walk(document, inputs).makers()}
-    return memory_slots.edits(slots, memory_mb)
+    slots = {maker.address: maker.slot() for maker in _Walk(document, inputs, Files()).makers()}
+    return memory_slots.checked_edits(slots, memory_mb, document, lambda main, files: _read(main, inputs, files))
+
+
+def _read(document: Document, inputs: Inputs, files: Files) -> tuple[ConfiguredFunction, ...]:
+    return tuple(maker.function() for maker in _Walk(document, inputs, files).makers())
 
 
 class _Walk:
     """Finds what makes functions, in a root module and those below."""
 
-    def __init__(self, document: Document, inputs: Inputs) -> None:
+    def __init__(self, document: Document, inputs: Inputs, files: Files) -> None:
+        """Take a file or folder. Raises BadInputError, and UsageError for variables that it does not have."""
         self._document = document
         self._evaluator = Evaluator()
         self._only = None if document.path.is_dir() else document.path
-        self._root = Module(document.path.parent if self._only else document.path, given=inputs.parameters)
+        folder = document.path.parent if self._only else document.path
+        self._root = Module(folder, given=inputs.parameters, files=files)
         self._instances_left = _MOST_INSTANCES
         declared = [labels[0] for kind, *labels in self._root.blocks if kind == "variable"]
         for name in (name for name in inputs.parameters if name not in declared):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from powertune.errors import BadInputError
 from powertune.model.configured import Place
 from powertune.templates.document import Document
+from powertune.templates.files import Files
 from powertune.templates.hcl_blocks import Block, Expression, scan
 from powertune.templates.tree import MapNode
 from powertune.text import printable
@@ -65,6 +66,7 @@ class Module:
     """Variables of the root that the user gives, as `-var` does."""
     each: Each | None = None
     """The instance of the call that this is, if the call makes several."""
+    files: Files = field(default_factory=Files, repr=False)
     scanned: dict[Path, list[Block]] = field(default_factory=dict, repr=False)
     """Files by folder, shared by all modules under one root: a folder is read once, however often it is called."""
 
@@ -73,7 +75,7 @@ class Module:
         """The files in Terraform's order: overrides come last and replace attributes. Raises BadInputError."""
         if self.folder not in self.scanned:
             names = sorted(_listed(self.folder, ".tf"), key=lambda name: (_is_override(name), name))
-            self.scanned[self.folder] = [scan(Document(str(self.folder / name))) for name in names]
+            self.scanned[self.folder] = [scan(self.files.document(self.folder / name)) for name in names]
         return self.scanned[self.folder]
 
     @cached_property
@@ -104,7 +106,9 @@ class Module:
         folder = Path(os.path.normpath(self.folder / path))
         if not folder.is_dir() or folder in self.ancestry():
             return None
-        return Module(folder, self.address_of(f"module.{call.labels[0]}"), self, call, scanned=self.scanned)
+        return Module(
+            folder, self.address_of(f"module.{call.labels[0]}"), self, call, files=self.files, scanned=self.scanned
+        )
 
     def ancestry(self) -> Iterator[Path]:
         """Yield the folders of the module and of all that lead to it."""
@@ -152,7 +156,7 @@ class Module:
         found: dict[str, Expression] = {}
         automatic = sorted(_listed(self.folder, ".auto.tfvars", ".auto.tfvars.json"))
         for name in ("terraform.tfvars", "terraform.tfvars.json", *automatic):
-            document = Document(str(self.folder / name))
+            document = self.files.document(self.folder / name)
             if document.path.is_file():
                 found |= _json_variables(document) if name.endswith(".json") else scan(document).attributes
         return found

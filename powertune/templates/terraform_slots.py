@@ -1,7 +1,9 @@
 """Where a memory size can be written in Terraform source."""
 
+from powertune.templates.document import Document
 from powertune.templates.hcl_blocks import Block
 from powertune.templates.memory_slots import Refusal, Slot
+from powertune.templates.patch import Replacement
 from powertune.templates.terraform_modules import Binding, literal
 from powertune.text import printable
 
@@ -18,7 +20,7 @@ def written(binding: Binding, memory_mb: object) -> Slot | Refusal:
         return Refusal(f"is decided by an expression, {text}", hint=f"change it by hand: {where}")
     if int(found.text) != memory_mb:
         return Refusal(f"is {memory_mb} MB, not the {text} that {where} says", hint="make the plan anew, then apply")
-    return Slot(binding.expression.document, found.start, found.end)
+    return _slot(binding.expression.document, found.start, found.end)
 
 
 def inserted(block: Block, argument: str) -> Slot | Refusal:
@@ -35,5 +37,9 @@ def inserted(block: Block, argument: str) -> Slot | Refusal:
         # Terraform's own formatter puts the signs of equality of neighbouring lines below each other.
         name = argument.ljust(text.index("=", start) - start - 1)
         newline = "\r\n" if line.endswith("\r") else "\n"
-        return Slot(block.document, line_end + 1, line_end + 1, f"{indent}{name} = ", newline)
+        return _slot(block.document, line_end + 1, line_end + 1, f"{indent}{name} = ", newline)
     return Refusal("is written nowhere", hint=f"write {argument} = … into {block.place.file}:{block.place.line}")
+
+
+def _slot(document: Document, start: int, end: int, before: str = "", after: str = "") -> Slot:
+    return Slot(document, start, lambda size: Replacement(start, end, f"{before}{size}{after}"))
