@@ -148,7 +148,7 @@ class Evaluator:
             return meaning.unresolved or "what should be a list is none"
         items = [self.meaning(item) for item in meaning.node.items]
         if meaning.computed:
-            items = [replace(item, computed=meaning.computed, from_outside=meaning.from_outside) for item in items]
+            items = [replace(meaning, node=item.node, unresolved=item.unresolved) for item in items]
         return [item for item in items if not item.is_nothing]
 
     def _ref(self, argument: Node) -> Meaning | None:

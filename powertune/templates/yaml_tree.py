@@ -80,7 +80,7 @@ class _Reader:
     def _add_scalar(self, event: yaml.ScalarEvent, at: int, end: int) -> None:
         begin = self._after_properties(event, at, end)
         tag = _own_tag(event.tag)
-        scalar = Scalar(event.value, begin, end, plain=event.style is None and event.tag is None)
+        scalar = Scalar(event.value, begin, end, plain=not event.style and event.tag is None)
         node = Tagged(tag, scalar, at) if tag else scalar
         self.builder.add(node)
         self._keep(event.anchor, node)
