@@ -14,6 +14,7 @@ from powertune.cli import options
 from powertune.cli.deliver import check, deliver
 from powertune.cli.interrupts import ended_by_signals
 from powertune.errors import BadInputError, UsageError
+from powertune.report import load_renderer
 
 if TYPE_CHECKING:
     from powertune.sources.events import Events
@@ -199,6 +200,7 @@ def dry_run(
                     "layers": deployed.layer or [],
                     "progress": progress,
                     "output": trap,
+                    "preload": lambda: load_renderer(delivery.format_name),
                     **wanted,
                 }
                 if runtime_api:

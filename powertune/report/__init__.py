@@ -41,8 +41,13 @@ FORMATS = tuple(_MODULES)
 def render(run: "TuningRun", format_name: str, style: Style | None = None) -> str:
     """Return `run` in a format, ending in a newline. Raises UsageError for an unknown format."""
     check_format(format_name)
+    return load_renderer(format_name)(run, style or Style())
+
+
+def load_renderer(format_name: str) -> Renderer:
+    """Return what renders a format that there is, loaded with the libraries it needs."""
     renderer: Renderer = import_module(f"powertune.report.{_MODULES[format_name]}").render
-    return renderer(run, style or Style())
+    return renderer
 
 
 def check_format(name: str, formats: Sequence[str] = FORMATS) -> None:
