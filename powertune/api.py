@@ -14,7 +14,7 @@ from powertune.model.tuning_run import TuningRun
 from powertune.progress import NoProgress, Progress
 from powertune.sources.price_refresh import refreshed_prices
 from powertune.text import printable
-from powertune.tuning import tune
+from powertune.tuning import load_libraries, tune
 
 if TYPE_CHECKING:
     from powertune.sources.containment import OutputTrap
@@ -43,6 +43,7 @@ def dry_run(
     progress: Progress | None = None,
     output: "OutputTrap | None" = None,
     end_process_if_stuck: bool = False,
+    preload: Callable[[], object] | None = None,
     **options: Unpack[Options],
 ) -> TuningRun:
     """Call a Python handler in this process and scale what it takes to every memory size by Lambda's CPU law.
@@ -57,7 +58,8 @@ def dry_run(
     With `isolate` the handler runs in a process of its own, with `python` in that of the interpreter or virtual
     environment at that path; `env` are its environment variables and `layers` folders that stand for /opt. `output`
     takes what the handler prints, which is dropped without it. `end_process_if_stuck` ends this process where the
-    handler outlives its timeout in code that cannot be interrupted: nothing else can. Raises PowertuneError.
+    handler outlives its timeout in code that cannot be interrupted: nothing else can. `preload` loads what the caller
+    needs afterwards, in another thread, where there is time for it. Raises PowertuneError.
     """
     from powertune.sources.deployment import Deployment, checked_layers  # noqa: PLC0415 - a recording needs none of it
     from powertune.sources.events import OneEvent  # noqa: PLC0415
@@ -99,6 +101,7 @@ def dry_run(
         progress=progress,
         output=output,
         end_process_if_stuck=end_process_if_stuck,
+        preload=_loading(preload),
     )
     return tune(source, sizes=asked, samples=samples, **options)
 
@@ -119,6 +122,7 @@ def dry_run_command(
     layers: Iterable[str | Path] = (),
     progress: Progress | None = None,
     output: "OutputTrap | None" = None,
+    preload: Callable[[], object] | None = None,
     **options: Unpack[Options],
 ) -> TuningRun:
     """Run a command that speaks Lambda's Runtime API here and scale what its calls take to every memory size.
@@ -152,8 +156,18 @@ def dry_run_command(
         deployment=Deployment(environment=dict(env or {}), layers=checked_layers([str(layer) for layer in layers])),
         progress=progress,
         output=output,
+        preload=_loading(preload),
     )
     return tune(source, sizes=asked, samples=samples, **options)
+
+
+def _loading(preload: Callable[[], object] | None) -> Callable[[], None]:
+    def load() -> None:
+        load_libraries()
+        if preload:
+            preload()
+
+    return load
 
 
 def _sizes_of_dry_run(sizes: Iterable[int], options: Options) -> list[int]:

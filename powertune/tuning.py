@@ -13,6 +13,7 @@ from powertune.analysis.doubts import doubts
 from powertune.analysis.drift import find_drift
 from powertune.analysis.recommendation import Choice, recommend
 from powertune.analysis.search import MOST_ROUNDS, Search, hopeless_sizes, new_search
+from powertune.analysis.statistics import load_numpy
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, checked_size
 from powertune.aws_lambda.pricing import FREE_STORAGE_MB, Rates
 from powertune.charging import (
@@ -152,6 +153,11 @@ def tune(
         ),
         invocations=invocations,
     )
+
+
+def load_libraries() -> None:
+    """Load ahead what `tune` needs once there are runs."""
+    load_numpy()
 
 
 def _check_search(search: str, samples: int | None, precision: float | None) -> None:

@@ -19,6 +19,11 @@ MEAN_ROUNDING_MS = 0.5
 """What rounding up to 1 ms adds to a mean on average, where only the mean was recorded."""
 
 
+def load_numpy() -> None:
+    """Load what the rest of this loads late, for those who have the time now."""
+    import numpy.ma  # noqa: F401, PLC0415 - see summarise; median and percentile load this at their first call
+
+
 def summarise(durations_ms: Sequence[float]) -> Distribution:
     """Return mean, percentiles (linear between order statistics), spreads and the 95 % interval of the mean.
 

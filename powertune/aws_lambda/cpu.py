@@ -193,29 +193,39 @@ class _Bandwidth:
     def compute(self, cpu_ms: float, threads: int) -> None:
         """Let `cpu_ms` of CPU time of so many threads pass, throttled as Lambda would."""
         left_ms = self._skip_periods(cpu_ms, threads)
+        # Local names: in this loop a dry run over all sizes spends its time.
+        now_ms, pool_ms, account_ms, throttled = self.now_ms, self._pool_ms, self._account_ms, self._throttled
         while left_ms > _EPSILON_MS:
-            refill_at = self._next(PERIOD_MS)
-            if self._throttled:
-                self.now_ms = refill_at
+            refill_at = (math.floor(now_ms / PERIOD_MS + _EPSILON_MS) + 1) * PERIOD_MS
+            if throttled:
+                now_ms = refill_at
             else:
-                tick_at = self._next(TICK_MS)  # a period is five ticks, so no refill falls between two
-                done_ms = min(left_ms, (tick_at - self.now_ms) * threads)
-                self.now_ms += done_ms / threads
-                left_ms -= done_ms
-                self._account_ms -= done_ms
-                if left_ms <= _EPSILON_MS:
-                    return
-                self.now_ms = tick_at
-                if self._account_ms <= 0:
-                    self._draw(threads * SLICE_MS - self._account_ms)
-                    self._throttled = self._account_ms <= 0
-            if self.now_ms >= refill_at - _EPSILON_MS:
-                self._pool_ms = self._quota_ms
-                if self._throttled:
+                # A period is five ticks, so no refill falls between two.
+                tick_at = (math.floor(now_ms / TICK_MS + _EPSILON_MS) + 1) * TICK_MS
+                possible_ms = (tick_at - now_ms) * threads
+                if left_ms - possible_ms <= _EPSILON_MS:
+                    done_ms = min(left_ms, possible_ms)
+                    now_ms += done_ms / threads
+                    account_ms -= done_ms
+                    break
+                now_ms = tick_at
+                left_ms -= possible_ms
+                account_ms -= possible_ms
+                if account_ms <= 0:
+                    drawn_ms = min(pool_ms, threads * SLICE_MS - account_ms)
+                    pool_ms -= drawn_ms
+                    account_ms += drawn_ms
+                    throttled = account_ms <= 0
+            if now_ms >= refill_at - _EPSILON_MS:
+                pool_ms = self._quota_ms
+                if throttled:
                     # The kernel hands a throttled core just over its debt, so that it may run again.
-                    self._draw(1e-6 - self._account_ms)
-                    self._throttled = self._account_ms <= 0
-                    left_ms += 0.0 if self._throttled else threads * self._resume_ms
+                    drawn_ms = min(pool_ms, _HAIR_MS - account_ms)
+                    pool_ms -= drawn_ms
+                    account_ms += drawn_ms
+                    throttled = account_ms <= 0
+                    left_ms += 0.0 if throttled else threads * self._resume_ms
+        self.now_ms, self._pool_ms, self._account_ms, self._throttled = now_ms, pool_ms, account_ms, throttled
 
     def wait(self, wait_ms: float) -> None:
         """Let `wait_ms` pass without work: quotas go on repaying what was overdrawn."""

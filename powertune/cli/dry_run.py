@@ -16,6 +16,7 @@ from powertune.cli.deliver import check, deliver
 from powertune.cli.interrupts import ended_by_signals
 from powertune.cli.template_options import OneConfigured, configured_function
 from powertune.errors import BadInputError, UsageError
+from powertune.report import load_renderer
 
 if TYPE_CHECKING:
     from powertune.cli.from_template import FromTemplate
@@ -222,6 +223,7 @@ def dry_run(
                     "layers": layers,
                     "progress": progress,
                     "output": trap,
+                    "preload": lambda: load_renderer(delivery.format_name),
                     **wanted,
                 }
                 if runtime_api:

@@ -72,6 +72,11 @@ def render(run: "TuningRun", format_name: str, style: Style | None = None) -> st
     return _rendered(_FORMATS[format_name].run, run, style)
 
 
+def load_renderer(format_name: str) -> None:
+    """Load what renders a run in a format that there is, with the libraries it needs, before there is a run."""
+    import_module(f"powertune.report.{_FORMATS[format_name].run}")
+
+
 def render_gate(result: "GateResult", format_name: str, style: Style | None = None) -> str:
     """Return a gate result in a format, ending in a newline. Raises UsageError for an unknown format."""
     check_format(format_name, GATE_FORMATS)

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from powertune import text
@@ -45,6 +45,9 @@ class Calls:
         self._timeout_s = timeout_s
         self._warm_ups = 0
         self._calibration = Calibration()
+        self._durations_ms: dict[int, list[float]] = {}
+        self.common_error: dict[int, float] = {}
+        """By what share the durations at each size that was scaled to may all be off in the same direction."""
         self._load_before = self._load_after = HostLoad.read()
 
     @property
@@ -75,13 +78,20 @@ class Calls:
         self._warm_ups = self._count_warm_ups()
         self._calibration = self._scale.fit(self.works())
 
+    def scale_to(self, sizes: Iterable[int]) -> None:
+        """Work out what the calls take at memory sizes in MB. They must have been settled."""
+        typical, cpu_error = self.typical_work(), self._cpu_error()
+        for size in sizes:
+            self._durations_ms[size] = [call.work.duration_at_ms(size, self._calibration) for call in self._counting()]
+            self.common_error[size] = self._scale.common_error(typical, size, self._calibration, cpu_error)
+
     def default_samples(self, fewest: int) -> int:
         """Return how many calls after the first fit in a few seconds, `fewest` at least."""
         fitting = int(_CALLING_BUDGET_MS / max(self.all[0].wall_ms, 0.1))
         return max(min(max(fitting, _FEWEST_CALLS), _MOST_CALLS), fewest)
 
     def at_size(self, memory_mb: int, count: int, *, needed_mb: float, init_ms: float | None) -> Iterator[Invocation]:
-        """Yield the first call and up to `count` later ones at a memory size.
+        """Yield the first call and up to `count` later ones at a memory size that they were scaled to.
 
         `needed_mb` is the memory that they need, `init_ms` how long it takes to get ready for a cold one.
         """
@@ -89,9 +99,7 @@ class Calls:
             why = f"needs about {needed_mb:.0f} MB"
             yield Invocation(memory_mb, 0.0, max_memory_used_mb=needed_mb, error=why, status="out-of-memory")
             return
-        first, *later = self.all[:1] + self.all[self.first_settled :]
-        for call in (first, *later[:count]):
-            duration_ms = call.work.duration_at_ms(memory_mb, self._calibration)
+        for call, duration_ms in zip(self._counting()[: 1 + count], self._durations_ms[memory_mb], strict=False):
             status, error = call.status, call.error
             if status == "ok" and duration_ms > self._timeout_s * 1000:
                 status, error = "timed-out", f"would take longer than {text.duration(self._timeout_s * 1000)}"
@@ -105,6 +113,10 @@ class Calls:
                 error=error,
                 status=status,
             )
+
+    def _counting(self) -> list["Call"]:
+        """Return the first call, and those after it that did not warm up."""
+        return self.all[:1] + self.all[self.first_settled :]
 
     def typical_work(self) -> Work:
         """Return the mean work of a warm call."""
@@ -132,10 +144,6 @@ class Calls:
             "wait_shift_ms": self._calibration.wait_shift_ms,
             **self._scale.details(),
         }
-
-    def common_error(self, memory_mb: int) -> float:
-        """Return by what share the durations at a size may all be off in the same direction."""
-        return self._scale.common_error(self.typical_work(), memory_mb, self._calibration, self._cpu_error())
 
     def warnings(self, sizes: Sequence[int]) -> Iterator[RunWarning]:
         """Yield what there is to doubt in the calls and in their scaling to `sizes`."""

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import PurePath
@@ -21,6 +21,7 @@ from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
+from powertune.sources.aside import aside, nothing
 from powertune.sources.calls import Calls
 from powertune.sources.containment import OutputTrap
 from powertune.sources.deployment import Deployment, lambda_environment, log_stream_name, process_environment
@@ -42,7 +43,7 @@ class CommandSource:
 
     `scale` says what durations rest on. `timeout_s` bounds each invocation here and each scaled duration. `region` is
     what the function finds in its environment; without one, what is there stays. What the command prints goes to
-    `output`.
+    `output`. `preload` loads what will be needed after the calls, while the command gets ready.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class CommandSource:
         deployment: Deployment | None = None,
         progress: Progress | None = None,
         output: OutputTrap | None = None,
+        preload: Callable[[], object] = nothing,
     ) -> None:
         if not command or not command[0]:
             raise UsageError("there is no command to run", hint="powertune dry-run --runtime-api -- ./bootstrap")
@@ -73,6 +75,7 @@ class CommandSource:
         self._deployment = deployment or Deployment()
         self._progress = progress or NoProgress()
         self._output = output or OutputTrap()
+        self._preload = preload
         self._payload_sha256: str | None = None
 
     def __enter__(self) -> Self:
@@ -93,7 +96,7 @@ class CommandSource:
             )
             stack.callback(self._process.kill)
             self._progress.begin(f"starting {self.name}")
-            with self._output:
+            with self._output, aside(self._preload):
                 self._loop.run(self._process.begin())
             self._progress.begin(f"calling {self.name} for the first time")
             self._calls.begin()
@@ -135,7 +138,7 @@ class CommandSource:
             details=details,
             warnings=(*self._calls.warnings(self.sizes), *self._warnings()),
             payload_weights=self._events.weights,
-            common_error={size: self._calls.common_error(size) for size in self.sizes},
+            common_error=self._calls.common_error,
         )
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
@@ -150,6 +153,7 @@ class CommandSource:
         self._calls.end()
         self._process.kill()
         self._calls.settle()
+        self._calls.scale_to(plan)
         inits_ms = self._process.inits_ms
         init_ms = statistics.median(inits_ms) if inits_ms else None
         for memory_mb, count in sorted(plan.items()):

@@ -7,8 +7,9 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self, TextIO
@@ -114,19 +115,37 @@ def _temporary_fd() -> int:
         return os.dup(file.fileno())
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Environment, working directory and import path of this process at one moment."""
+
+    environment: Mapping[str, str] = field(repr=False)
+    folder: str
+    path: Sequence[str]
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return those of now."""
+        return cls(dict(os.environ), os.getcwd(), list(sys.path))  # noqa: PTH109 - chdir takes text
+
+    def put_back(self) -> None:
+        """Make them those of this process."""
+        os.environ.clear()
+        os.environ.update(self.environment)
+        sys.path[:] = self.path
+        with suppress(OSError):  # somebody may have removed it
+            os.chdir(self.folder)
+
+
 @contextmanager
-def own_surroundings() -> Iterator[None]:
+def own_surroundings() -> Iterator[Surroundings]:
     """Put environment, working directory, import path and decimal arithmetic back, whatever the block does to them."""
-    environment, folder, path = dict(os.environ), os.getcwd(), list(sys.path)  # noqa: PTH109 - chdir takes text
+    before = Surroundings.now()
     try:
         with decimal.localcontext():
-            yield
+            yield before
     finally:
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.path[:] = path
-        with suppress(OSError):  # somebody may have removed it
-            os.chdir(folder)
+        before.put_back()
 
 
 @contextmanager

@@ -6,8 +6,9 @@ That keeps debuggers, mocks and monkeypatching working, and has its price: a cra
 import json
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
@@ -17,6 +18,7 @@ from powertune.sources import worker
 from powertune.sources.containment import (
     HandlerTimeoutError,
     OutputTrap,
+    Surroundings,
     deadline,
     last_resort,
     own_garbage,
@@ -57,7 +59,7 @@ class InProcessHandler:
     def __enter__(self) -> Self:
         """Import the handler."""
         with ExitStack() as stack:
-            stack.enter_context(own_surroundings())
+            self._outside = stack.enter_context(own_surroundings())
             stack.enter_context(own_garbage())
             self._watch = SelfWatch()
             stack.callback(self._watch.close)
@@ -65,7 +67,6 @@ class InProcessHandler:
             if self._launch.layers:
                 worker.set_import_path(self._launch.folder, self._launch.layers)
             self._handler = self._load()
-            self.import_path = list(sys.path)
             self._resident_mb = resident_memory_mb()
             self._surroundings = stack.pop_all()
         return self
@@ -102,6 +103,19 @@ class InProcessHandler:
             cast("Status", outcome.status),
             no_answer(timeout_s) if outcome.status == "timed-out" else problem,
         )
+
+    @contextmanager
+    def suspended(self) -> Iterator[Surroundings]:
+        """Put powertune's surroundings back for the length of the block, which gets to know the handler's."""
+        try:
+            inside = Surroundings.now()
+        except FileNotFoundError:
+            inside = replace(self._outside, environment=dict(os.environ), path=list(sys.path))
+        self._outside.put_back()
+        try:
+            yield inside
+        finally:
+            inside.put_back()
 
     def _load(self) -> Handler:
         if not isinstance(self._target, str):

@@ -6,7 +6,7 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +20,7 @@ from powertune.model.invocation import Invocation
 from powertune.model.run_warning import RunWarning
 from powertune.model.source import SourceFacts
 from powertune.progress import NoProgress, Progress
+from powertune.sources.aside import aside, nothing
 from powertune.sources.calls import Calls
 from powertune.sources.containment import OutputTrap
 from powertune.sources.deployment import Deployment, lambda_environment, log_stream_name, process_environment
@@ -52,7 +53,8 @@ class LocalSource:
     `handler` is `package.module:function` or a callable, `events` what it is called with ({} if None). `scale` says
     what durations rest on. Sizes of `verify_mb` are also run for real under a quota, set by `throttle`. `timeout_s`
     bounds each call here and each scaled duration. `region` is what the handler finds in its environment; without one,
-    what is there stays.
+    what is there stays. `preload` loads what will be needed after the calls: it is
+    called while other processes are waited for, and never beside a handler in this one.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class LocalSource:
         progress: Progress | None = None,
         output: OutputTrap | None = None,
         end_process_if_stuck: bool = False,
+        preload: Callable[[], object] = nothing,
     ) -> None:
         self.sizes = tuple(sizes)
         self.handler_name = handler if isinstance(handler, str) else _name_of(handler)
@@ -88,6 +91,7 @@ class LocalSource:
         self._progress = progress or NoProgress()
         self._output = output or OutputTrap()
         self._end_process_if_stuck = end_process_if_stuck
+        self._preload = preload
         self._function_name = _function_name(handler) if isinstance(handler, str) else "handler"
         self._log_stream = log_stream_name()
         self._inits: list[Init] = []
@@ -110,7 +114,8 @@ class LocalSource:
         with ExitStack() as stack:
             self._progress.begin(f"importing {self.handler_name}")
             stack.push(self._leave)
-            self._handler = self._open()
+            with aside(self._preload) if self._deployment.is_isolated else nullcontext():
+                self._handler = self._open()
             self._calls.begin()
             self._progress.begin(f"calling {self.handler_name} for the first time")
             event = self._events.hand(0, self._events.fewest).deal()
@@ -157,7 +162,7 @@ class LocalSource:
             ),
             payload_weights=weights,
             throttled=self._throttled,
-            common_error={size: self._calls.common_error(size) for size in self.sizes},
+            common_error=self._calls.common_error,
         )
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
@@ -179,11 +184,13 @@ class LocalSource:
             self._call(hand.deal())
             self._progress.step()
         self._calls.end()
-        if isinstance(self._target, str) and self._calls.begin_well:
-            self._measure_inits()
         self._calls.settle()
-        if self._calls.begin_well:
-            self._verify(wanted)
+        with self._elsewhere() as launch:
+            with aside(self._preload, lambda: self._calls.scale_to(plan)):
+                if isinstance(self._target, str) and self._calls.begin_well:
+                    self._measure_inits(launch)
+            if self._calls.begin_well:
+                self._verify(launch, wanted)
         needed_mb = self._memory_needed_mb()
         init_ms = statistics.median(init.init_ms for init in self._inits) if self._inits else None
         for memory_mb, count in sorted(plan.items()):
@@ -242,12 +249,20 @@ class LocalSource:
         if self._yardstick and isinstance(self._handler, IsolatedHandler):
             self._yardstick.lay(self._handler.pid)
 
-    def _measure_inits(self) -> None:
+    @contextmanager
+    def _elsewhere(self) -> Iterator[Launch]:
+        """Say how to start the handler in other processes as it is now; in this one it is in nobody's way meanwhile."""
+        launch = replace(self._launch, memory_mb=memory_limit_mb(MAX_MEMORY_MB))
+        if isinstance(self._handler, InProcessHandler):
+            with self._handler.suspended() as inside:
+                yield replace(launch, environment=inside.environment, path=inside.path)
+        else:
+            yield launch
+
+    def _measure_inits(self, launch: Launch) -> None:
         """Import the handler in fresh interpreters, one after the other, as far as time allows."""
         self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
-        launch = replace(self._launch, silent=True, memory_mb=memory_limit_mb(MAX_MEMORY_MB))
-        if isinstance(self._handler, InProcessHandler):
-            launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
+        launch = replace(launch, silent=True)
         while len(self._inits) < _INIT_RUNS and sum(init.init_ms for init in self._inits) < _INIT_BUDGET_MS:
             try:
                 with IsolatedHandler(launch) as fresh:
@@ -261,7 +276,7 @@ class LocalSource:
                     hint=f"it may need what this process has set up; try: python -c 'import {module}'",
                 ) from error
 
-    def _verify(self, most_calls: int) -> None:
+    def _verify(self, launch: Launch, most_calls: int) -> None:
         """Run the handler under the quota of each size that is to be verified."""
         if self._throttle is None:
             return
@@ -271,9 +286,6 @@ class LocalSource:
             event = hand.deal()
             return event.payload if event else self._first_payload  # a sequence that is used up
 
-        launch = replace(self._launch, memory_mb=memory_limit_mb(MAX_MEMORY_MB))
-        if isinstance(self._handler, InProcessHandler):
-            launch = replace(launch, environment=dict(os.environ), path=self._handler.import_path)
         verification = Verification(self._throttle, launch, self._calls.works(), payload, self._timeout_s, most_calls)
         for memory_mb in self._verify_mb:
             self._progress.begin(f"calling {self.handler_name} under the quota of {memory_mb} MB")
