@@ -11,7 +11,6 @@ import typer
 
 from powertune import text
 from powertune.cli import files
-from powertune.cli.configured import settings_of
 from powertune.cli.template_options import WhatIsConfigured, parameters_of
 from powertune.errors import BadInputError, ExitCode, UsageError
 
@@ -163,6 +162,7 @@ def _apply_to_templates(
     quiet: bool,
 ) -> list[tuple[str, str]]:
     """Edit templates, and return names of functions that were left alone, and why. Raises PowertuneError."""
+    from powertune.cli.configured import settings_of  # noqa: PLC0415 - not for --help and usage errors
     from powertune.cli.gate_functions import configured_functions, matched, wanted  # noqa: PLC0415 - loads the nouns
     from powertune.templates import edit_memory  # noqa: PLC0415 - loads what reads YAML
     from powertune.templates.patch import unified_diff  # noqa: PLC0415 - likewise

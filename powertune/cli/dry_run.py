@@ -11,7 +11,6 @@ import typer
 from powertune import text
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size, parse_sizes
 from powertune.cli import options
-from powertune.cli.configured import given_on_line
 from powertune.cli.deliver import check, deliver
 from powertune.cli.interrupts import ended_by_signals
 from powertune.cli.template_options import OneConfigured, configured_function
@@ -178,6 +177,11 @@ def dry_run(
     _check_combination(arguments, payload, payloads, deployed, scaling, runtime_api=runtime_api)
     check(delivery, inputs=[name for name in (payload, payloads, *(deployed.env_file or [])) if name])
     options.check_finite("timeout", timeout)
+    template = _from_template(context, handler, configured)
+    if template is None and handler is None:
+        raise UsageError("no handler is named", hint="powertune dry-run package.module:function, or add --template")
+    if template is not None and runtime_api:
+        raise UsageError("--runtime-api runs a command, and a template names handlers", hint="leave one of them out")
     wanted = options.tuning_options(choosing, pricing)
     sizes = parse_sizes(memory) if memory is not None else None
     verified = [] if scaling.verify is None else parse_sizes(scaling.verify)
@@ -188,11 +192,6 @@ def dry_run(
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
     from powertune.sources.deployment import environment_from  # noqa: PLC0415
 
-    template = _from_template(context, handler, configured)
-    if template is None and handler is None:
-        raise UsageError("no handler is named", hint="powertune dry-run package.module:function, or add --template")
-    if template is not None and runtime_api:
-        raise UsageError("--runtime-api runs a command, and a template names handlers", hint="leave one of them out")
     events = _events(payload, payloads, seed)
     environment = environment_from(deployed.env_file or [], deployed.env or [])
     layers, folder, python = [str(Path(layer).absolute()) for layer in deployed.layer or []], Path(), deployed.python
@@ -253,6 +252,8 @@ def _from_template(context: typer.Context, handler: str | None, configured: OneC
 
     One that the settings name is meant only where nothing else says what to run.
     """
+    from powertune.cli.configured import given_on_line  # noqa: PLC0415 - not for --help and usage errors
+
     is_meant = handler is None or configured.function is not None or "template" in given_on_line(context)
     if configured.template is None or not is_meant:
         return None

@@ -10,7 +10,6 @@ from powertune.aws_lambda.memory import parse_sizes
 from powertune.cli import options
 from powertune.cli.applying import apply_live, check_live
 from powertune.cli.asking import ask
-from powertune.cli.configured import given_on_line
 from powertune.cli.deliver import check, deliver
 from powertune.cli.template_options import OneDeployed, name_on_aws
 from powertune.cli.tune_options import Measuring, OnAws
@@ -137,6 +136,8 @@ def _function(
 
     A template that the settings name is asked only where nothing else says what to tune.
     """
+    from powertune.cli.configured import given_on_line  # noqa: PLC0415 - not for --help and usage errors
+
     is_named = named is not None or on_aws.alpt_input is not None
     is_meant = not is_named or "template" in given_on_line(context)
     if configured.template is None or not is_meant or (named is not None and configured.function is not None):
