@@ -52,27 +52,33 @@ def _root(
     pass
 
 
-def _help(function: Callable[..., None]) -> str:
-    """Return a command's docstring with its paragraphs unwrapped: the terminal's width wraps them anew."""
-    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+def _help(function: Callable[..., None], examples: str) -> str:
+    """Return what --help says of a command: in a sentence, then by example, then at length.
+
+    That is its docstring, whose paragraphs the terminal's width wraps anew, with examples behind the first.
+    """
+    paragraphs = [*inspect.cleandoc(function.__doc__ or "").split("\n\n")]
+    summary, *rest = (" ".join(paragraph.split()) for paragraph in paragraphs)
+    return "\n\n".join([summary, *inspect.cleandoc(examples).split("\n\n"), *rest])
 
 
-app.command("tune", help=_help(tune.tune), epilog=tune.EXAMPLES)(options.command(tune.tune))
-app.command("dry-run", help=_help(dry_run.dry_run), epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
-app.command("estimate", help=_help(estimate.estimate), epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
-app.command("apply", help=_help(apply.apply), epilog=apply.EXAMPLES)(options.command(apply.apply))
-app.command("gate", help=_help(gate.gate), epilog=gate.EXAMPLES)(options.command(gate.gate))
+def _add(group: typer.Typer, name: str, function: Callable[..., None], examples: str) -> None:
+    group.command(name, help=_help(function, examples))(options.command(function))
+
+
+_add(app, "tune", tune.tune, tune.EXAMPLES)
+_add(app, "dry-run", dry_run.dry_run, dry_run.EXAMPLES)
+_add(app, "estimate", estimate.estimate, estimate.EXAMPLES)
+_add(app, "gate", gate.gate, gate.EXAMPLES)
+_add(app, "apply", apply.apply, apply.EXAMPLES)
+_add(app, "report", report.report, report.EXAMPLES)
+_add(app, "compare", compare.compare, compare.EXAMPLES)
 prices_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 prices_app.callback(invoke_without_command=True)(options.command(prices.prices))
-prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_EXAMPLES)(
-    options.command(prices.refresh)
-)
-app.add_typer(prices_app, name="prices", help=_help(prices.prices), epilog=prices.EXAMPLES)
-app.command("compare", help=_help(compare.compare), epilog=compare.EXAMPLES)(options.command(compare.compare))
-app.command("report", help=_help(report.report), epilog=report.EXAMPLES)(options.command(report.report))
-app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(options.command(restore.restore))
-app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(options.command(policy.policy))
-app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(options.command(doctor.doctor))
-app.command("config", help=_help(config.config), epilog=config.EXAMPLES)(options.command(config.config))
-app.command("completion", help=_help(completion.completion), epilog=completion.EXAMPLES)(completion.completion)
+_add(prices_app, "refresh", prices.refresh, prices.REFRESH_EXAMPLES)
+app.add_typer(prices_app, name="prices", help=_help(prices.prices, prices.EXAMPLES))
+_add(app, "restore", restore.restore, restore.EXAMPLES)
+_add(app, "policy", policy.policy, policy.EXAMPLES)
+_add(app, "doctor", doctor.doctor, doctor.EXAMPLES)
+_add(app, "config", config.config, config.EXAMPLES)
+app.command("completion", help=_help(completion.completion, completion.EXAMPLES))(completion.completion)
