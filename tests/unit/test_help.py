@@ -35,7 +35,10 @@ def test_every_option_in_an_example_exists(
 ) -> None:
     shown = help_of(name, capfd, monkeypatch)
     summary, listed = shown.split("─ Options", 1)
-    lines = [line.split("powertune ", 1)[1] for line in summary.splitlines() if f"powertune {name}" in line][1:]
+    told = [re.sub(r"^Examples?: ", "", line.strip()) for line in summary.splitlines()]
+    lines = [
+        line.split("powertune ", 1)[1] for line in told if line.startswith((f"powertune {name}", 'eval "$(powertune'))
+    ]
     assert lines
     for line in lines:
         words = shlex.split(line.rstrip().removesuffix(')"'))  # of what is in eval "$(...)"
