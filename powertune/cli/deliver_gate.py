@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from powertune.cli import files
 from powertune.cli.deliver import check_outputs, screen_style, show_warnings, write_out
-from powertune.cli.options import Delivery
+from powertune.cli.options import Delivery, GateDelivery
 from powertune.report import GATE_FORMATS, Style, check_format, format_of, render_gate
 
 if TYPE_CHECKING:  # the nouns take longer to load than --version may take
@@ -32,13 +32,13 @@ def check_gate(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
     check_outputs(delivery, GATE_FORMATS, inputs)
 
 
-def deliver_gate(result: "GateResult", delivery: Delivery, *, name: str = "gate") -> None:
+def deliver_gate(result: "GateResult", delivery: GateDelivery) -> None:
     """Write a gate result everywhere it was asked for. The exit code is the caller's to give.
 
-    `name` goes into the hidden mark of markdown. With the format `github` the summary of the job and the outputs of the
-    step are written, too, where GitHub says where: to $GITHUB_STEP_SUMMARY and $GITHUB_OUTPUT.
+    With the format `github` the summary of the job and the outputs of the step are written, too, where GitHub says
+    where: to $GITHUB_STEP_SUMMARY and $GITHUB_OUTPUT.
     """
-    root = _root()
+    root, name = _root(), delivery.comment_name
     style = replace(screen_style(sys.stdout, no_color=delivery.no_color), name=name)
     write_out(_rendered(result, delivery.format_name, style, root), sys.stdout)
     for path in delivery.output or ():
@@ -46,7 +46,7 @@ def deliver_gate(result: "GateResult", delivery: Delivery, *, name: str = "gate"
     if delivery.save is not None:
         files.write(delivery.save, render_gate(result, "json"))
     if delivery.format_name == "github":
-        _tell_github(result, delivery, name)
+        _tell_github(result, delivery)
     if not delivery.quiet:
         with suppress(OSError):  # warnings that nobody can read are no reason to fail
             _warn(result, delivery)
@@ -68,7 +68,10 @@ def _from(root: str, result: "GateResult") -> "GateResult":
     def moved(place: "Place | None") -> "Place | None":
         if place is None:
             return None
-        path = os.path.realpath(place.file)
+        try:
+            path = os.path.realpath(place.file)
+        except (OSError, ValueError):  # a name that no file can have, from a file that somebody made up
+            return place
         if not path.startswith(os.path.join(root, "")):  # noqa: PTH118 - adds the separator that ends the folder's name
             return place
         return replace(place, file=os.path.relpath(path, root).replace(os.sep, "/"))
@@ -77,12 +80,12 @@ def _from(root: str, result: "GateResult") -> "GateResult":
     return replace(result, judgements=tuple(judgements))
 
 
-def _tell_github(result: "GateResult", delivery: Delivery, name: str) -> None:
+def _tell_github(result: "GateResult", delivery: GateDelivery) -> None:
     from powertune.report import github  # noqa: PLC0415 - loads the nouns
 
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         written = Path(summary).stat().st_size if Path(summary).is_file() else 0
-        style = Style(name=name, most_bytes=max(0, github.SUMMARY_BYTES - written))
+        style = Style(name=delivery.comment_name, most_bytes=max(0, github.SUMMARY_BYTES - written))
         files.append(summary, render_gate(result, "markdown", style))
     if outputs := os.environ.get("GITHUB_OUTPUT"):
         report_path = next(iter(delivery.output or ()), delivery.save or "")

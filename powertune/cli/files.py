@@ -57,7 +57,7 @@ def write(path: str, content: str) -> None:
 def append(path: str, content: str) -> None:
     """Add to the end of a file that others add to as well. Raises BadInputError."""
     try:
-        with Path(path).open("a", encoding="utf-8", newline="") as stream:
+        with Path(path).open("a", encoding="utf-8", errors="surrogateescape", newline="") as stream:
             stream.write(content)
     except OSError as error:
         raise _unwritable(path, error) from error

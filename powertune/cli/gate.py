@@ -35,7 +35,7 @@ def gate(
     reading: Reading,
     choosing: options.Choosing,
     pricing: options.Pricing,
-    delivery: options.Delivery,
+    delivery: options.GateDelivery,
 ) -> None:
     """Check in CI that functions have the memory they should have, keep to their budgets, and got no slower.
 

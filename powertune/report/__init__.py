@@ -11,6 +11,7 @@ from powertune.errors import UsageError
 
 if TYPE_CHECKING:  # looking a format up must not load the nouns
     from powertune.model.judgement import GateResult
+    from powertune.model.run_comparison import RunsComparison
     from powertune.model.tuning_run import TuningRun
 
 _COMMENT_BYTES = 60_000
@@ -38,20 +39,22 @@ class _Format:
     """Renders a TuningRun; None where the format makes sense for findings alone."""
     gate: str | None = None
     """Renders a GateResult."""
+    comparison: str | None = None
+    """Renders a RunsComparison."""
     suffixes: tuple[str, ...] = ()
     """Of files in this format; the longest that fits counts."""
 
 
 _FORMATS = {
-    "table": _Format("table", "gate_table", (".txt",)),
-    "json": _Format("json_format", "gate_json", (".json",)),
-    "csv": _Format("csv_format", "gate_csv", (".csv",)),
-    "markdown": _Format("markdown", "gate_markdown", (".md", ".markdown")),
-    "html": _Format("html", None, (".html", ".htm")),
-    "junit": _Format(None, "junit", (".xml",)),
-    "sarif": _Format(None, "sarif", (".sarif", ".sarif.json")),
-    "github": _Format(None, "github"),
-    "gitlab": _Format(None, "gitlab", (".gitlab.json",)),
+    "table": _Format("table", "gate_table", "compare_table", (".txt",)),
+    "json": _Format("json_format", "gate_json", "compare_json", (".json",)),
+    "csv": _Format("csv_format", "gate_csv", suffixes=(".csv",)),
+    "markdown": _Format("markdown", "gate_markdown", "compare_markdown", (".md", ".markdown")),
+    "html": _Format("html", suffixes=(".html", ".htm")),
+    "junit": _Format(gate="junit", suffixes=(".xml",)),
+    "sarif": _Format(gate="sarif", suffixes=(".sarif", ".sarif.json")),
+    "github": _Format(gate="github"),
+    "gitlab": _Format(gate="gitlab", suffixes=(".gitlab.json",)),
     "alpt": _Format("alpt"),
     "alpt-url": _Format("alpt_url"),
 }
@@ -59,6 +62,8 @@ FORMATS = tuple(name for name, known in _FORMATS.items() if known.run)
 """Formats of a run."""
 GATE_FORMATS = tuple(name for name, known in _FORMATS.items() if known.gate)
 """Formats of a gate result."""
+COMPARISON_FORMATS = tuple(name for name, known in _FORMATS.items() if known.comparison)
+"""Formats of a comparison of runs."""
 
 
 def render(run: "TuningRun", format_name: str, style: Style | None = None) -> str:
@@ -73,6 +78,12 @@ def render_gate(result: "GateResult", format_name: str, style: Style | None = No
     return _rendered(_FORMATS[format_name].gate, result, style)
 
 
+def render_comparison(comparison: "RunsComparison", format_name: str, style: Style | None = None) -> str:
+    """Return a comparison of runs in a format, ending in a newline. Raises UsageError for an unknown format."""
+    check_format(format_name, COMPARISON_FORMATS)
+    return _rendered(_FORMATS[format_name].comparison, comparison, style)
+
+
 def _rendered(module: str | None, shown: Any, style: Style | None) -> str:
     rendered: str = import_module(f"powertune.report.{module}").render(shown, style or Style())
     return rendered
@@ -83,8 +94,7 @@ def check_format(name: str, formats: Sequence[str] = FORMATS) -> None:
     if name in formats:
         return
     if name in _FORMATS:
-        wanted = "the result of powertune gate" if name in GATE_FORMATS else "a tuning run"
-        raise UsageError(f"{name} is a format of {wanted}", hint=f"choose from {', '.join(formats)}")
+        raise UsageError(f"{name} is a format of other results", hint=f"choose from {', '.join(formats)}")
     raise UsageError(
         f"there is no format {text.printable(name, limit=40)!r}",
         hint=text.nearest(name, formats) or f"choose from {', '.join(formats)}",

@@ -9,8 +9,8 @@ from powertune.report import Style, words
 from powertune.text import printable
 
 _PER_MILLION = 1_000_000
-# What a spreadsheet would take for the start of a formula; the last four are the full-width forms.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What a spreadsheet would take for the start of a formula, four of them full-width forms, or a CI log for a command.
+_OBEYED_STARTS = ("::", "=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def render(run: TuningRun, _style: Style) -> str:
@@ -62,6 +62,6 @@ def figure(value: float | None) -> str:
 
 
 def csv_text(value: str) -> str:
-    """Return text from outside so that no spreadsheet takes it for a formula."""
+    """Return text from outside so that no spreadsheet takes it for a formula, and no CI log for a command."""
     safe = printable(value, limit=500)
-    return f"'{safe}" if safe.startswith(_FORMULA_STARTS) else safe
+    return f"'{safe}" if safe.startswith(_OBEYED_STARTS) else safe

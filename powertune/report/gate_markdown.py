@@ -12,6 +12,7 @@ _HEAD = ("| | Function | Memory | Duration | Cost | Memory size is |", "|---|---
 _FOLD, _UNFOLD = "<details><summary>What was checked</summary>", "</details>"
 _MOST_OF_ROWS = 0.6
 """Share of the room that rows of the table may take, so that there is some for the worst of the details."""
+_SENTENCE = 3 * verdicts.LONGEST_MESSAGE
 _RESERVE_BYTES = 200
 """For the sentence that says how much was left out."""
 
@@ -94,6 +95,4 @@ def _details(result: GateResult, judgements: list[Judgement]) -> Iterator[str]:
 
 
 def _said(check: Check) -> str:
-    more = [escape(words) for words in (verdicts.waiver_of(check), verdicts.hint_of(check)) if words]
-    said = f"{verdicts.state_of(check)} {escape(check.rule)}: {escape(check.message)}"
-    return ". ".join([said, *more])
+    return f"{verdicts.state_of(check)} {escape(check.rule)}: {escape(verdicts.sentence_of(check), limit=_SENTENCE)}"

@@ -32,8 +32,7 @@ def render(result: GateResult, _style: Style) -> str:
 
 
 def _annotation(command: str, one: verdicts.Finding) -> str:
-    hint = verdicts.hint_of(one.check)
-    message = f"{verdicts.name_of(one.judgement)}: {verdicts.message_of(one.check)}{f'. {hint}' if hint else ''}"
+    message = f"{verdicts.name_of(one.judgement)}: {verdicts.sentence_of(one.check)}"
     properties = {"title": f"powertune {text.printable(one.check.rule, limit=60)}"}
     if one.place:
         file = one.place.file if one.place.file.isprintable() else text.printable(one.place.file, limit=1000)

@@ -18,9 +18,8 @@ def render(result: GateResult, _style: Style) -> str:
 
 
 def _issue(one: verdicts.Finding, place: Place) -> dict[str, Any]:
-    said = (verdicts.message_of(one.check), verdicts.waiver_of(one.check))
     return {
-        "description": f"{verdicts.name_of(one.judgement)}: {', '.join(words for words in said if words)}",
+        "description": f"{verdicts.name_of(one.judgement)}: {verdicts.sentence_of(one.check)}",
         "check_name": text.printable(one.check.rule, limit=100),
         "fingerprint": one.fingerprint,
         "severity": _SEVERITIES[one.level],

@@ -55,7 +55,7 @@ def _row(run: TuningRun, size: SizeProfile, *, months: bool, verified: bool) -> 
     return f"| {' | '.join(cells)} |"
 
 
-def escape(value: str) -> str:
-    """Return text from outside with everything that markdown would obey taken literally."""
-    parts = _REFERENCE.split(text.printable(value, limit=500))
+def escape(value: str, *, limit: int = 500) -> str:
+    """Return text from outside with everything that markdown would obey taken literally, cut to `limit` characters."""
+    parts = _REFERENCE.split(text.printable(value, limit=limit))
     return _NOTHING.join(_MARKUP.sub(r"\\\1", part) for part in parts)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from powertune import text
 from powertune.model.tuning_run import TuningRun
-from powertune.report import Style
+from powertune.report import Style, html
 from powertune.report.csv_format import csv_text, figure
 from powertune.report.markdown import escape
 
-FORMATS = ("table", "csv", "markdown")
+FORMATS = ("table", "csv", "markdown", "html")
 """Formats in which many functions are one table; in others they stand one after the other."""
 
 _SHORTEST_NAME, _LONGEST_NAME = 12, 64
@@ -62,6 +62,8 @@ def render(runs: Sequence[TuningRun], format_name: str, style: Style) -> str:
         return _csv(rows)
     if format_name == "markdown":
         return _markdown(rows)
+    if format_name == "html":
+        return _html(rows)
     return _table(rows, style)
 
 
@@ -148,6 +150,15 @@ def _markdown(runs: Sequence[TuningRun]) -> str:
     lines.append("|---|" + "---:|" * (len(head) - 2) + "---|")
     lines += [f"| {' | '.join(escape(cell) for cell in row)} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def _html(runs: Sequence[TuningRun]) -> str:
+    """Return a page with the ranking, and below it each run of its own, folded."""
+    head, *rows = _filled([_HEAD, *(_cells(run, runs) for run in runs)])
+    body = [f"<h1>{html.escape(_summary(runs))}</h1>", *html.table(head, rows, is_named=True)]
+    for run in runs:
+        body += html.folded(run, name_of(run, runs))
+    return html.page(_summary(runs), body)
 
 
 # --- for spreadsheets ---

@@ -69,8 +69,7 @@ def _result(one: verdicts.Finding, place: Place, rule_ids: list[str]) -> dict[st
 
 
 def _message(one: verdicts.Finding) -> str:
-    hint = verdicts.hint_of(one.check)
-    return f"{verdicts.name_of(one.judgement)}: {verdicts.message_of(one.check)}{f' ({hint})' if hint else ''}"
+    return f"{verdicts.name_of(one.judgement)}: {verdicts.sentence_of(one.check)}"
 
 
 def _uri(path: str) -> str:

@@ -180,6 +180,11 @@ def message_of(check: Check) -> str:
     return text.printable(check.message, limit=LONGEST_MESSAGE)
 
 
+def sentence_of(check: Check) -> str:
+    """Return in one line what a check says, whether it is waived, and what to do about it, safe to show."""
+    return "; ".join(words for words in (message_of(check), waiver_of(check), hint_of(check)) if words)
+
+
 def hint_of(check: Check) -> str:
     """Return what to do about a finding, safe to show; empty where there is nothing to do."""
     return text.printable(check.hint, limit=LONGEST_MESSAGE)

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"aws_lambda", "model", "__init__"},  # __init__ for the version
     # Sizes are told apart by the same interval arithmetic as in a recommendation, not by another one.
     "gate": {"analysis", "aws_lambda", "model"},
+    "comparing": {"gate", "model"},
     "settings": {"model"},
     "templates": {"aws_lambda", "model"},
     "charging": {"aws_lambda", "model", "sources"},
@@ -32,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "api",
         "charging",
+        "comparing",
         "gate",
         "tuning",
         "sources",
@@ -50,7 +52,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Third-party libraries, and the rooms or files they may appear in.
 AT_HOME: dict[str, set[str]] = {
     "typer": {"cli"},
-    "rich": {"report/screen.py", "report/table.py", "report/gate_table.py", "progress.py", "progress_table.py"},
+    "rich": {
+        "report/screen.py",
+        "report/table.py",
+        "report/gate_table.py",
+        "report/compare_table.py",
+        "progress.py",
+        "progress_table.py",
+    },
     "numpy": {"analysis", "sources/bulk"},
     "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
