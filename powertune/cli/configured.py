@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -131,20 +132,26 @@ def from_settings(context: typer.Context) -> "dict[str, Setting]":
     return {names[key]: setting for key, setting in found.items() if key in names}
 
 
-def tell_origins(error: PowertuneError, taken: "Mapping[str, Setting]") -> None:
+def tell_origins(error: PowertuneError, context: typer.Context, taken: "Mapping[str, Setting]") -> None:
     """Add to the hint of an error where the values come from that it is about, if not from the command line."""
+    free = {parameter.name for parameter in context.command.params if parameter.type.name != "choice"}
     about = {
         setting.origin
         for name, setting in taken.items()
-        if f"--{name.replace('_', '-')} " in f"{error.message} " or _is_quoted(setting.value, error.message)
+        if _names(error.message, f"--{name.replace('_', '-')}")
+        or (name in free and any(_names(error.message, value) for value in _texts(setting.value)))
     }
     if about:
         error.hint += f"; it was set in {' and '.join(sorted(about))}"
 
 
-def _is_quoted(value: object, message: str) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return any(isinstance(one, str) and len(one) > 1 and text.printable(one) in message for one in values)
+def _texts(value: object) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str) and one]
+
+
+def _names(message: str, what: str) -> bool:
+    """Tell whether a message names a word, a path or an option, and not just part of one."""
+    return re.search(rf"(?<![\w-]){re.escape(text.printable(what))}(?![\w-])", message) is not None
 
 
 def name_of_function(named: object) -> str | None:

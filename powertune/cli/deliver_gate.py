@@ -68,7 +68,10 @@ def _from(root: str, result: "GateResult") -> "GateResult":
     def moved(place: "Place | None") -> "Place | None":
         if place is None:
             return None
-        path = os.path.realpath(place.file)
+        try:
+            path = os.path.realpath(place.file)
+        except (OSError, ValueError):  # a name that no file can have, from a file that somebody made up
+            return place
         if not path.startswith(os.path.join(root, "")):  # noqa: PTH118 - adds the separator that ends the folder's name
             return place
         return replace(place, file=os.path.relpath(path, root).replace(os.sep, "/"))

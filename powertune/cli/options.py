@@ -46,7 +46,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         from powertune.cli.configured import from_settings, tell_origins  # noqa: PLC0415 - not for --help
 
-        taken = from_settings(values["context"])
+        context = values["context"]
+        taken = from_settings(context)
         values |= {name: setting.value for name, setting in taken.items()}
         if "context" not in signature.parameters:
             del values["context"]
@@ -55,7 +56,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(**values)
         except PowertuneError as error:
-            tell_origins(error, taken)
+            tell_origins(error, context, taken)
             raise
 
     keyword_only = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]

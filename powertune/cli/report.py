@@ -10,6 +10,7 @@ from powertune.cli.deliver import check, write_runs
 from powertune.cli.deliver_gate import check_gate, deliver_gate
 from powertune.errors import UsageError
 from powertune.report import FORMATS, GATE_FORMATS, check_format
+from powertune.text import nearest, printable
 
 if TYPE_CHECKING:
     from powertune.model.judgement import GateResult
@@ -58,6 +59,9 @@ def report(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="Saved runs, or saved results of a gate; - for stdin.")
     ],
+    function: Annotated[
+        str | None, typer.Option(metavar="NAME", help="This one alone, where there are several.")
+    ] = None,
     *,
     delivery: ReportDelivery,
 ) -> None:
@@ -68,6 +72,8 @@ def report(
     """
     check_format(delivery.format_name, tuple(dict.fromkeys((*FORMATS, *GATE_FORMATS))))
     found, gates = _read(runs)
+    if function is not None:
+        found, gates = _only(function, found, gates)
     inputs = [path for path in runs if path != "-"]
     if gates:
         check_gate(delivery, inputs=inputs)
@@ -92,6 +98,20 @@ def _read(paths: list[str]) -> tuple[list["TuningRun"], list["GateResult"]]:
     if runs and gates:
         raise UsageError("runs and results of a gate do not go into one report", hint="report them one by one")
     return runs, gates
+
+
+def _only(
+    function: str, runs: list["TuningRun"], gates: list["GateResult"]
+) -> tuple[list["TuningRun"], list["GateResult"]]:
+    """Return what is about one function. Raises UsageError where nothing is."""
+    judged = [judgement.function for gate in gates for judgement in gate.judgements]
+    names = [run.function.name or "" for run in runs] + judged
+    if function not in names:
+        near = nearest(function, names) or f"choose from {', '.join(sorted(set(names)))}"
+        raise UsageError(f"there is no function {printable(function, limit=80)!r} in what is reported", hint=near)
+    return [run for run in runs if run.function.name == function], [
+        replace(gate, judgements=tuple(one for one in gate.judgements if one.function == function)) for gate in gates
+    ]
 
 
 def _merged(gates: list["GateResult"]) -> "GateResult":

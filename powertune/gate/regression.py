@@ -29,10 +29,10 @@ _DAY_SD = 0.01
 _KERNEL_SD, _OTHER_CPU_SD = 0.015, 0.03
 """How far CPU time in units of kernels may be off on the same model of CPU, and on another one, each, as a share,
 beside what calls scatter: medians of 20 calls on a busy machine with two cores repeat to 1.6 to 2.3 % in all."""
-_ABOUT = tuple(1.06**step for step in range(-5, 6))
+_ABOUT = tuple(1.025**step for step in range(-12, 13))
 """Factors of CPU speed, from three quarters to four thirds."""
-_LONG_MS = 500.0
-"""CPU time beside which a step of 20 ms does not matter."""
+_LONG_MS = 250.0
+"""CPU time beside which a step does not matter."""
 _USUAL_SPREAD = 0.15
 _ENOUGH_WITHOUT_SPREAD = 20
 """Runs from which a mean counts although its recording does not say how runs spread: as if by this share."""

@@ -15,7 +15,9 @@ def render(comparison: RunsComparison, _style: Style) -> str:
     for where, names in (("A", comparison.only_before), ("B", comparison.only_after)):
         if names:
             lines += [f"Only in {where}: {', '.join(map(escape, names))}", ""]
-    if not comparison.functions:
+    if comparison.functions:
+        lines.append("*± is half the 95 % interval of the change, for all comparisons at once*")
+    else:
         lines.append("**A and B have no function in common**")
     return "\n".join(lines).rstrip() + "\n"
 

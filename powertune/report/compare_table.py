@@ -13,15 +13,21 @@ _ROOM_FOR_COSTS = 100
 def render(comparison: RunsComparison, style: Style) -> str:
     """Return the tables, `style.width` columns wide at most where the terminal allows it."""
     screen = Screen(style)
-    for compared in comparison.functions:
+    for number, compared in enumerate(comparison.functions):
+        if number:
+            screen.say()
         _show_function(screen, compared, style)
+    if comparison.means or comparison.only_before or comparison.only_after:
+        screen.say()
     for at, mean in comparison.means.items():
         screen.say(differences.sentence_of_mean(at, mean), "bold")
     for where, names in (("A", comparison.only_before), ("B", comparison.only_after)):
         if names:
             listed = ", ".join(text.printable(name, limit=80) for name in names)
             screen.say(f"Only in {where}: {listed}", "dim")
-    if not comparison.functions:
+    if comparison.functions:
+        screen.say("± is half the 95 % interval of the change, for all comparisons at once", "dim")
+    else:
         screen.say("A and B have no function in common", "bold red")
     return screen.drawn()
 
@@ -47,7 +53,6 @@ def _show_function(screen: Screen, compared: FunctionComparison, style: Style) -
         screen.say(differences.sentence_at(at, size))
     for note in compared.notes:
         screen.say(text.printable(note), "dim")
-    screen.say()
 
 
 def _cells(size: SizeComparison, *, has_room: bool) -> list[Text]:

@@ -134,6 +134,23 @@ def test_an_error_about_a_value_of_settings_says_where_that_was_set(
     assert "; it was set in powertune.toml:5\n" in err
 
 
+def test_an_error_about_something_else_does_not_blame_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    configure('strategy = "cost"\nregion = "eu-west-1"\n')
+    _, err = powertune(capsys, "estimate", "cost", code=3)
+    assert "cost" in err
+    assert "powertune.toml" not in err
+
+
+def test_a_variable_turns_off_what_a_file_turns_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("one.csv").write_text("memory_mb,duration_ms\n128,100\n256,50\n", encoding="utf-8")
+    configure("strict = true\n")
+    powertune(capsys, "estimate", "one.csv", code=6)
+    monkeypatch.setenv("POWERTUNE_STRICT", "0")
+    powertune(capsys, "estimate", "one.csv")
+
+
 def test_commands_run_in_a_folder_that_is_gone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,19 @@ def test_what_the_line_gives_silences_its_rivals() -> None:
     assert found.defaults_for("tune", "orders").keys() == {"payloads"}
 
 
+def test_what_a_commands_table_says_silences_general_rivals() -> None:
+    found = settings("payload = '{}'\n[tune]\npayloads = 'mix.json'\n")
+    assert found.defaults_for("tune").keys() == {"payloads"}
+    assert found.defaults_for("dry-run").keys() == {"payload"}
+
+
+def test_a_general_key_does_not_reach_a_command_that_means_something_else_by_it() -> None:
+    found = settings("payload = 'event.json'\n[policy]\nlog_group = '/aws/x'", {"POWERTUNE_LOG_GROUP": "/aws/y"})
+    assert "payload" not in found.defaults_for("policy")
+    assert found.defaults_for("policy")["log_group"].value == "/aws/x"
+    assert found.defaults_for("estimate")["log_group"].value == ["/aws/y"]
+
+
 def test_a_function_has_its_budgets_merged_with_those_of_all() -> None:
     found = settings(
         "[budgets]\nmax_p95_ms = 900\nmax_memory_mb = 2048\n[functions.orders]\nbudgets = { max_p95_ms = 300 }\n"
@@ -148,6 +161,14 @@ WAIVER = '[[waivers]]\nfunction = "f"\nrule = "*"\n'
         ("[tune]\napply = true", "powertune.toml:2: apply: this is not for a file: it is consent"),
         ("[prices-refresh]\nfrom_file = 'x'", "from_file: this is not for a file: it is about one run"),
         ("payload = '{}'\npayloads = 'x'", "payload: payload and payloads exclude each other"),
+        (
+            "[tune]\nsamples = 3\npayload = '{}'\npayloads = 'x'",
+            "toml:3: payload: payload and payloads exclude each other",
+        ),
+        (
+            "[prices-refresh]\nquiet = 1",
+            "toml:2: quiet: takes true or false, and has a whole number | see: powertune prices re",
+        ),
         ("[functions.f]\npayload = '{}'\npayloads = 'x'", "toml:2: payload: payload and payloads exclude each other"),
         ("functions = 3", "functions: takes a table, and has a whole number"),
         ("[functions]\nf = 3", "powertune.toml:2: f: takes a table, and has a whole number"),
