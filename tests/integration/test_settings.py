@@ -229,6 +229,13 @@ def test_config_of_one_command_and_one_function_is_what_that_command_would_take(
     }
 
 
+def test_config_of_a_function_without_settings_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("[functions.Orders]\ncurrent = 512\n")
+    assert powertune(capsys, "config", "tune", "--function", "Orders")[1] == ""
+    _, err = powertune(capsys, "config", "tune", "--function", "Ordres")
+    assert err == "Ordres has no settings of its own; did you mean Orders?\n"
+
+
 def test_config_check_tells_good_files_from_bad_ones(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
