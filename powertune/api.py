@@ -1,6 +1,5 @@
 """The ways to tune: the functions of the Python API, each of them a source for the one loop."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -10,7 +9,6 @@ from powertune.aws_lambda.pricing import ARCHITECTURES
 from powertune.charging import Options, check_names, settled_rates
 from powertune.errors import BadInputError, UsageError
 from powertune.model.invocation import Aggregate, Invocation
-from powertune.model.run_file import RunFileError, from_dict
 from powertune.model.source import SourceFacts
 from powertune.model.tuning_run import TuningRun
 from powertune.progress import NoProgress, Progress
@@ -243,12 +241,9 @@ def insights_runs(
 
 def load(path: str | Path) -> TuningRun:
     """Return the saved run at `path`. Raises BadInputError."""
-    shown = printable(path)
-    try:
-        return from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BadInputError(f"{shown} cannot be read: {error.strerror}", hint="check its name") from error
-    except RunFileError as error:
-        raise BadInputError(f"{shown}: {error}", hint="give a file made with --save") from error
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(f"{shown} is no run file", hint="give a file made with --save") from error
+    from powertune.sources.saved_results import read_saved  # noqa: PLC0415 - loads the nouns of the gate, too
+
+    runs = read_saved(path)
+    if not isinstance(runs, list) or len(runs) != 1:
+        raise BadInputError(f"{printable(path)} is not one run", hint="give a file made with --save")
+    return runs[0]

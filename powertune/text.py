@@ -1,12 +1,15 @@
 """Text from outside made safe to show, and numbers made readable. Pure; used wherever something reaches a person."""
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 
 # Unicode categories that can move a cursor, hide text or reverse it: control, format, surrogate, private, separators.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _ELLIPSIS = "..."
+# `::error::` at the start of a line (GitHub), `##[group]` and `##vso[...]` anywhere in one (GitHub, Azure).
+_LOG_COMMAND = re.compile(r"(?m)^((?:[ \t]|\x1b\[[0-9;]*m)*:)(?=:)|(#)(?=#\w*\[)")
 
 
 def printable(text: object, *, limit: int = 200) -> str:
@@ -35,6 +38,11 @@ def _escape(char: str) -> str:
     if code <= 0xFF:  # noqa: PLR2004 - one byte
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the basic plane
+
+
+def inert(drawn: str) -> str:
+    """Return lines for a screen with a space in all that the log of a CI job would obey as a command."""
+    return _LOG_COMMAND.sub(r"\1\2 ", drawn)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from powertune import __version__
-from powertune.cli import completion, config, doctor, dry_run, estimate, options, policy, prices, restore, tune
+from powertune.cli import (
+    compare,
+    completion,
+    config,
+    doctor,
+    dry_run,
+    estimate,
+    gate,
+    options,
+    policy,
+    prices,
+    report,
+    restore,
+    tune,
+)
 
 app = typer.Typer(
     name="powertune",
@@ -46,12 +60,15 @@ def _help(function: Callable[..., None]) -> str:
 app.command("tune", help=_help(tune.tune), epilog=tune.EXAMPLES)(options.command(tune.tune))
 app.command("dry-run", help=_help(dry_run.dry_run), epilog=dry_run.EXAMPLES)(options.command(dry_run.dry_run))
 app.command("estimate", help=_help(estimate.estimate), epilog=estimate.EXAMPLES)(options.command(estimate.estimate))
+app.command("gate", help=_help(gate.gate), epilog=gate.EXAMPLES)(options.command(gate.gate))
 prices_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 prices_app.callback(invoke_without_command=True)(options.command(prices.prices))
 prices_app.command("refresh", help=_help(prices.refresh), epilog=prices.REFRESH_EXAMPLES)(
     options.command(prices.refresh)
 )
 app.add_typer(prices_app, name="prices", help=_help(prices.prices), epilog=prices.EXAMPLES)
+app.command("compare", help=_help(compare.compare), epilog=compare.EXAMPLES)(options.command(compare.compare))
+app.command("report", help=_help(report.report), epilog=report.EXAMPLES)(options.command(report.report))
 app.command("restore", help=_help(restore.restore), epilog=restore.EXAMPLES)(options.command(restore.restore))
 app.command("policy", help=_help(policy.policy), epilog=policy.EXAMPLES)(options.command(policy.policy))
 app.command("doctor", help=_help(doctor.doctor), epilog=doctor.EXAMPLES)(options.command(doctor.doctor))

@@ -121,7 +121,7 @@ def from_settings(context: typer.Context) -> "dict[str, Setting]":
     found = settings.defaults_for(command, given=given)
     function = name_of_function(context.params.get(names.get("function", "")) or context.params.get("function"))
     if function is None and "function" in found:
-        function = found["function"].value
+        function = name_of_function(found["function"].value)
     if function is not None:
         found = settings.defaults_for(command, function, given)
     return {names[key]: setting for key, setting in found.items() if key in names}
@@ -149,9 +149,12 @@ def _names(message: str, what: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(text.printable(what))}(?![\w-])", message) is not None
 
 
-def name_of_function(named: str | None) -> str | None:
-    """Return a function's name, by which settings know it: without account and qualifier."""
-    if named is None:
+def name_of_function(named: object) -> str | None:
+    """Return a function's name, by which settings know it: without account and qualifier.
+
+    None where a command is about several, each with settings of its own.
+    """
+    if not isinstance(named, str):
         return None
     from powertune.aws_lambda.function_name import parse_function  # noqa: PLC0415 - few lines name one
 

@@ -14,7 +14,7 @@ import typer
 from powertune.cli import files
 from powertune.cli.options import Delivery
 from powertune.errors import AwsError, BadInputError, ExitCode, FunctionFailedError, UsageError
-from powertune.report import Style, check_format, format_of, render
+from powertune.report import FORMATS, Style, check_format, format_of, render
 from powertune.text import printable
 
 if TYPE_CHECKING:  # the nouns take longer to load than --version may take
@@ -34,8 +34,13 @@ def check(delivery: Delivery, *, inputs: Sequence[str] = ()) -> None:
     `inputs` are files that must not be written over.
     """
     check_format(delivery.format_name)
+    check_outputs(delivery, FORMATS, inputs)
+
+
+def check_outputs(delivery: Delivery, formats: Sequence[str], inputs: Sequence[str]) -> None:
+    """Raise PowertuneError for a file that is in none of `formats`, cannot be written, or is among `inputs`."""
     for path in delivery.output or ():
-        format_of(path)
+        format_of(path, formats)
     for path in _files(delivery):
         if os.path.realpath(path) in map(os.path.realpath, inputs):
             raise UsageError(f"{printable(path)} is both read and written", hint="name another file to write")
@@ -51,17 +56,7 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
 
     `out` and `errors` are standard output and standard error, where these are not sys.stdout and sys.stderr.
     """
-    out, errors = out or sys.stdout, errors or sys.stderr
-    write_out(render(run, delivery.format_name, screen_style(out, no_color=delivery.no_color)), out)
-    for path in delivery.output or ():
-        files.write(path, render(run, format_of(path), Style(width=120)))
-    if delivery.save is not None:
-        files.write(delivery.save, run.to_json())
-    if not delivery.quiet:
-        # The table itself says what its durations rest on.
-        said = {"scaled-from-this-machine"} if delivery.format_name == "table" else set()
-        with suppress(OSError):  # warnings that nobody can read are no reason to fail
-            show_warnings((warning for warning in run.warnings if warning.code not in said), errors)
+    _write(run, delivery, out or sys.stdout, errors or sys.stderr)
     if run.source.get("kind") == "aws" and all(size.status in ("unavailable", "throttled") for size in run.sizes):
         raise AwsError(
             f"no size could be measured: {run.sizes[0].reason}",
@@ -82,18 +77,40 @@ def deliver(run: "TuningRun", delivery: Delivery, *, out: TextIO | None = None, 
             f"the function failed at every size: {tried[0].reason or tried[0].status}",
             hint="mend the function or its payload first; powertune dry-run -v shows what a handler prints",
         )
-    if delivery.strict and run.recommendation.confidence == "inconclusive":
-        raise typer.Exit(ExitCode.INCONCLUSIVE)
+    _exit_if_open([run], delivery)
+
+
+def _write(run: "TuningRun", delivery: Delivery, out: TextIO, errors: TextIO) -> None:
+    write_out(render(run, delivery.format_name, screen_style(out, no_color=delivery.no_color)), out)
+    for path in delivery.output or ():
+        files.write(path, render(run, format_of(path), Style(width=120)))
+    if delivery.save is not None:
+        files.write(delivery.save, run.to_json())
+    if not delivery.quiet:
+        # The table itself says what its durations rest on.
+        said = {"scaled-from-this-machine"} if delivery.format_name == "table" else set()
+        with suppress(OSError):  # warnings that nobody can read are no reason to fail
+            show_warnings((warning for warning in run.warnings if warning.code not in said), errors)
 
 
 def deliver_runs(runs: Sequence["TuningRun"], delivery: Delivery) -> None:
-    """Write runs of several functions, the one that saves most first; a single one as `deliver` does.
-
-    Table, CSV and markdown are one ranking of all then, JSON is a list, and --save writes a file for each function:
-    `run.json` becomes `run-orders.json`.
-    """
+    """Write runs of several functions as `write_runs` does, and a single one as `deliver` does."""
     if len(runs) == 1:
         deliver(runs[0], delivery)
+    else:
+        write_runs(runs, delivery)
+
+
+def write_runs(runs: Sequence["TuningRun"], delivery: Delivery) -> None:
+    """Write runs of several functions, the one that saves most first.
+
+    Table, CSV, markdown and HTML are one ranking of all then, JSON is a list, and --save writes a file for each
+    function: `run.json` becomes `run-orders.json`. What became of the functions is no reason for an error; only under
+    --strict it is one for another exit code.
+    """
+    if len(runs) == 1:
+        _write(runs[0], delivery, sys.stdout, sys.stderr)
+        _exit_if_open(runs, delivery)
         return
     from powertune.report.ranking import name_of, ranked  # noqa: PLC0415 - loads the nouns
 
@@ -107,6 +124,10 @@ def deliver_runs(runs: Sequence["TuningRun"], delivery: Delivery) -> None:
     if not delivery.quiet:
         with suppress(OSError):  # see deliver
             show_warnings(_of_all(runs), sys.stderr)
+    _exit_if_open(runs, delivery)
+
+
+def _exit_if_open(runs: Sequence["TuningRun"], delivery: Delivery) -> None:
     if delivery.strict and any(run.recommendation.confidence == "inconclusive" for run in runs):
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 

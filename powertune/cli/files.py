@@ -54,6 +54,15 @@ def write(path: str, content: str) -> None:
         raise _unwritable(path, error) from error
 
 
+def append(path: str, content: str) -> None:
+    """Add to the end of a file that others add to as well. Raises BadInputError."""
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def _unwritable(path: str, error: OSError) -> PowertuneError:
     return BadInputError(
         f"{printable(path)} cannot be written: {error.strerror or error}",

@@ -202,7 +202,7 @@ class Delivery:
             "-f",
             "--format",
             metavar="FORMAT",
-            help="table, json, csv, markdown, alpt or alpt-url.",
+            help="table, json, csv, markdown, html, alpt or alpt-url.",
             rich_help_panel=_OUTPUT,
         ),
     ] = "table"
@@ -212,7 +212,7 @@ class Delivery:
             "-o",
             "--output",
             metavar="FILE",
-            help="Also write a .json, .csv, .md or .txt file. Repeatable.",
+            help="Also write a .json, .csv, .md, .html or .txt file. Repeatable.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None
@@ -229,6 +229,40 @@ class Delivery:
         bool, typer.Option("--no-color", help="No colour; NO_COLOR does the same.", rich_help_panel=_OUTPUT)
     ] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=_OUTPUT)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateDelivery(Delivery):
+    """Where the result of a gate goes and in which form."""
+
+    format_name: Annotated[
+        str,
+        typer.Option(
+            "-f",
+            "--format",
+            metavar="FORMAT",
+            help="table, json, csv, markdown, junit, sarif, github or gitlab.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = "table"
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Also write a .json, .csv, .md, .txt, .xml (JUnit), .sarif or .gitlab.json file. Repeatable.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None
+    comment_name: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of the hidden mark in markdown, one for each gate that comments.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = "gate"
 
 
 def tuning_options(choosing: Choosing, pricing: Pricing) -> "Options":

@@ -1,7 +1,7 @@
 """What the gate says of functions: verdicts with their evidence. Renderers and the exit code are made from it alone."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from powertune.model.budgets import Waiver
 from powertune.model.configured import Place
@@ -10,10 +10,13 @@ from powertune.model.tuning_run import TuningRun
 
 Outcome = Literal["optimized", "over-provisioned", "under-provisioned", "insufficient-data", "inconclusive"]
 """On the memory size, in the words of AWS Compute Optimizer."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 Severity = Literal["error", "warning", "note"]
 CheckResult = Literal["pass", "fail", "unknown"]
 """`unknown`: the data cannot tell, or a difference lies inside the noise."""
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+CHECK_RESULTS: tuple[CheckResult, ...] = get_args(CheckResult)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class GateResult:
     judgements: tuple[Judgement, ...]
     warnings: tuple[RunWarning, ...] = ()
     """Doubts about the gate itself: expired or unused waivers, no baseline, functions left out."""
+    next_command: str = ""
+    """The one command to run next, as it would be typed; empty where there is nothing to do."""
 
     @property
     def fails(self) -> bool:

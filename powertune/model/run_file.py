@@ -17,7 +17,7 @@ from powertune.model.run_file_sizes import month_to_dict, read_size, size_to_dic
 from powertune.model.run_warning import RunWarning
 from powertune.model.tuning_run import PricesUsed, Spent, TuningRun
 
-__all__ = ["SCHEMA_VERSION", "RunFileError", "from_dict", "to_dict"]
+__all__ = ["SCHEMA_VERSION", "RunFileError", "from_dict", "read_warning", "to_dict", "warning_to_dict"]
 
 SCHEMA_VERSION = 1
 
@@ -48,10 +48,7 @@ def to_dict(run: TuningRun) -> dict[str, Any]:
             code: run.spent.amount,
             **({} if run.payback_days is None else {"payback_days": run.payback_days}),
         },
-        "warnings": [
-            {"code": warning.code, "memory_mb": warning.memory_mb, "message": warning.message, "hint": warning.hint}
-            for warning in run.warnings
-        ],
+        "warnings": [warning_to_dict(warning) for warning in run.warnings],
         "invocations": [_invocation_to_dict(invocation) for invocation in run.invocations],
     }
 
@@ -111,6 +108,11 @@ def _verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def warning_to_dict(warning: RunWarning) -> dict[str, Any]:
+    """Return a warning as plain JSON values."""
+    return {"code": warning.code, "memory_mb": warning.memory_mb, "message": warning.message, "hint": warning.hint}
+
+
 def _invocation_to_dict(invocation: Invocation) -> dict[str, Any]:
     document: dict[str, Any] = {
         "memory_mb": invocation.memory_mb,
@@ -162,7 +164,7 @@ def from_dict(document: object) -> TuningRun:
         recommendation=_read_recommendation(top.child("recommendation"), code),
         choice=_read_choice(top.optional_child("choice")),
         spent=Spent(spent.get("invocations", Node.count), spent.get(code, Node.number)),
-        warnings=tuple(_read_warning(node) for node in top.child("warnings").items()),
+        warnings=tuple(read_warning(node) for node in top.child("warnings").items()),
         invocations=tuple(_read_invocation(node) for node in top.child("invocations").items()),
     )
 
@@ -232,7 +234,8 @@ def _read_choice(node: Node | None) -> dict[str, float | None]:
     return {name: node.get_optional(name, Node.number) for name in node.mapping()} if node else {}
 
 
-def _read_warning(node: Node) -> RunWarning:
+def read_warning(node: Node) -> RunWarning:
+    """Return the warning that `warning_to_dict` wrote. Raises RunFileError."""
     return RunWarning(
         code=node.get("code", Node.text),
         message=node.get("message", Node.text),

@@ -9,8 +9,8 @@ from powertune.report import Style, words
 from powertune.text import printable
 
 _PER_MILLION = 1_000_000
-# What a spreadsheet would take for the start of a formula; the last four are the full-width forms.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What a spreadsheet would take for the start of a formula, four of them full-width forms, or a CI log for a command.
+_OBEYED_STARTS = ("::", "=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def render(run: TuningRun, _style: Style) -> str:
@@ -37,13 +37,13 @@ def render(run: TuningRun, _style: Style) -> str:
         writer.writerow(
             [
                 size.memory_mb, size.status, size.basis, counts.warm, counts.cold, counts.failed,
-                *map(_figure, figures),
-                _figure(size.init_ms.mean if size.init_ms else None), _figure(size.max_memory_used_mb),
-                _figure(cost.per_million), *([_figure(cost.per_month)] if months else []),
-                _figure(expected.duration_ms if expected else None),
-                _figure(expected.cost_per_invocation * _PER_MILLION if expected else None),
+                *map(figure, figures),
+                figure(size.init_ms.mean if size.init_ms else None), figure(size.max_memory_used_mb),
+                figure(cost.per_million), *([figure(cost.per_month)] if months else []),
+                figure(expected.duration_ms if expected else None),
+                figure(expected.cost_per_invocation * _PER_MILLION if expected else None),
                 size.outliers.count if size.outliers else "",
-                *(map(_figure, _under_quota(size)) if verified else []),
+                *(map(figure, _under_quota(size)) if verified else []),
                 " ".join(words.picks_of(run, size)),
                 "yes" if size.memory_mb == run.recommendation.memory_mb else "", csv_text(size.reason or ""),
             ]
@@ -56,11 +56,12 @@ def _under_quota(size: SizeProfile) -> tuple[float | None, float | None]:
     return (found.p50_ms, found.predicted_at_cpu_ms) if found else (None, None)
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """Return a figure with up to ten digits that count; empty where there is none."""
     return "" if value is None or value != value else f"{value:.10g}"  # noqa: PLR0124 - NaN is not itself
 
 
 def csv_text(value: str) -> str:
-    """Return text from outside so that no spreadsheet takes it for a formula."""
+    """Return text from outside so that no spreadsheet takes it for a formula, and no CI log for a command."""
     safe = printable(value, limit=500)
-    return f"'{safe}" if safe.startswith(_FORMULA_STARTS) else safe
+    return f"'{safe}" if safe.startswith(_OBEYED_STARTS) else safe

@@ -9,6 +9,9 @@ from powertune.report import Style, words
 
 # What could open a link, an image, HTML, a mention or a table cell in text from outside.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#!|~@&]|(?<=:)/(?=/)|(?<=www)\.)")
+# GitHub and GitLab look for mentions and references in the text that the escapes stand for: only markup breaks these.
+_REFERENCE = re.compile(r"(?<=[@#!&~])(?=\w)|(?<=\bGH-)(?=\d)")
+_NOTHING = "<!-- -->"
 
 
 def render(run: TuningRun, _style: Style) -> str:
@@ -52,6 +55,7 @@ def _row(run: TuningRun, size: SizeProfile, *, months: bool, verified: bool) -> 
     return f"| {' | '.join(cells)} |"
 
 
-def escape(value: str) -> str:
-    """Return text from outside with everything that markdown would obey taken literally."""
-    return _MARKUP.sub(r"\\\1", text.printable(value, limit=500))
+def escape(value: str, *, limit: int = 500) -> str:
+    """Return text from outside with everything that markdown would obey taken literally, cut to `limit` characters."""
+    parts = _REFERENCE.split(text.printable(value, limit=limit))
+    return _NOTHING.join(_MARKUP.sub(r"\\\1", part) for part in parts)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from powertune import text
 from powertune.model.tuning_run import TuningRun
-from powertune.report import Style
-from powertune.report.csv_format import csv_text
+from powertune.report import Style, html
+from powertune.report.csv_format import csv_text, figure
 from powertune.report.markdown import escape
 
-FORMATS = ("table", "csv", "markdown")
+FORMATS = ("table", "csv", "markdown", "html")
 """Formats in which many functions are one table; in others they stand one after the other."""
 
 _SHORTEST_NAME, _LONGEST_NAME = 12, 64
@@ -62,6 +62,8 @@ def render(runs: Sequence[TuningRun], format_name: str, style: Style) -> str:
         return _csv(rows)
     if format_name == "markdown":
         return _markdown(rows)
+    if format_name == "html":
+        return _html(rows)
     return _table(rows, style)
 
 
@@ -150,6 +152,15 @@ def _markdown(runs: Sequence[TuningRun]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _html(runs: Sequence[TuningRun]) -> str:
+    """Return a page with the ranking, and below it each run of its own, folded."""
+    head, *rows = _filled([_HEAD, *(_cells(run, runs) for run in runs)])
+    body = [f"<h1>{html.escape(_summary(runs))}</h1>", *html.table(head, rows, is_named=True)]
+    for run in runs:
+        body += html.folded(run, name_of(run, runs))
+    return html.page(_summary(runs), body)
+
+
 # --- for spreadsheets ---
 
 
@@ -170,15 +181,11 @@ def _csv(runs: Sequence[TuningRun]) -> str:
             [
                 csv_text(function.name or ""), function.architecture, function.region, function.current_memory_mb,
                 recommendation.memory_mb,
-                _figure(change.duration_pct if change else None), _figure(change.cost_pct if change else None),
-                _figure(saving.amount if saving and saving.is_of_month else None),
-                _figure(saving.amount if saving and not saving.is_of_month else None), run.pricing.currency,
-                _figure(run.choice.get("invocations_per_month")), _count(run), recommendation.confidence,
+                figure(change.duration_pct if change else None), figure(change.cost_pct if change else None),
+                figure(saving.amount if saving and saving.is_of_month else None),
+                figure(saving.amount if saving and not saving.is_of_month else None), run.pricing.currency,
+                figure(run.choice.get("invocations_per_month")), _count(run), recommendation.confidence,
                 csv_text(recommendation.reasons[0] if recommendation.reasons else ""),
             ]
         )  # fmt: skip
     return out.getvalue()
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"

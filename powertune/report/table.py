@@ -1,13 +1,8 @@
 """The table for a terminal: one row a size, bars for the shape, the picks marked, the recommendation below it."""
 
-import io
-import re
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,15 +10,15 @@ from powertune import text
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 from powertune.report import Style, words
+from powertune.report.screen import CHOSEN_COLOR, Screen, new_table
 
 _WIDE, _ROOM_FOR_MONTHS, _ROOM_FOR_QUOTA = 100, 72, 72
 _LONGEST_BAR, _SHORTEST_BAR = 14, 4
 _WIDEST_NOTE = 22
 """Longer notes wrap rather than take the room of the bars."""
-_UNIT = re.compile(r"(?<=\d) (?=%|(?:MB|ms|s|times)\b)")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # Of the sixteen colours that every terminal theme makes readable on its own background.
-_DURATION_COLOR, _COST_COLOR, _CHOSEN_COLOR = "cyan", "magenta", "bold green"
+_DURATION_COLOR, _COST_COLOR = "cyan", "magenta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +33,16 @@ class _Column:
 
 def render(run: TuningRun, style: Style) -> str:
     """Return the table, `style.width` columns wide at most where the terminal allows it."""
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=style.width,
-        force_terminal=style.color,
-        color_system="standard" if style.color else None,
-        no_color=not style.color,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-    console.print(Text(_wrapped(words.title(run), style), "bold"))
-    console.print(_table(run, style))
+    screen = Screen(style)
+    screen.say(words.title(run), "bold")
+    screen.show(_table(run, style))
     for why in words.failures(run):
-        console.print(Text(_wrapped(why, style), "red"))
-    console.print()
-    headline_style = _CHOSEN_COLOR if run.recommendation.memory_mb else "bold red"
-    console.print(Text(_wrapped(words.headline(run), style), headline_style))
+        screen.say(why, "red")
+    screen.say()
+    screen.say(words.headline(run), CHOSEN_COLOR if run.recommendation.memory_mb else "bold red")
     for line in (*run.recommendation.reasons, words.comparison(run), words.saving(run)):
         if line:
-            console.print(Text(_wrapped(line, style)))
+            screen.say(line)
     for note in (
         words.call_note(run),
         *words.quota_notes(run, in_full=style.width < _ROOM_FOR_QUOTA),
@@ -67,19 +50,8 @@ def render(run: TuningRun, style: Style) -> str:
         words.price_note(run),
     ):
         if note:
-            console.print(Text(_wrapped(note, style), "dim"))
-    drawn = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-    return _in_ascii(drawn) + "\n" if style.ascii_only else drawn + "\n"
-
-
-def _wrapped(line: str, style: Style) -> str:
-    """Return a sentence in lines no wider than the screen, numbers kept together with their units."""
-    bound = _UNIT.sub("\N{NO-BREAK SPACE}", line)
-    return textwrap.fill(bound, style.width, break_on_hyphens=False).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def _in_ascii(drawn: str) -> str:
-    return drawn.replace("─", "-").encode("ascii", "backslashreplace").decode("ascii")
+            screen.say(note, "dim")
+    return screen.drawn()
 
 
 def _table(run: TuningRun, style: Style) -> Table:
@@ -93,21 +65,21 @@ def _table(run: TuningRun, style: Style) -> Table:
     taken = 3 + sum(width + 2 for width in widths.values()) + noted
     bar_width = min(_LONGEST_BAR, (style.width - taken) // len(barred) - 1)
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = new_table()
     table.add_column("", width=1)
     for column in columns:
         table.add_column(column.name, justify="left" if column.figure else "right", no_wrap=True)
     table.add_column("", overflow="fold")
     for index, (size, note) in enumerate(zip(run.sizes, notes, strict=True)):
         chosen = size.memory_mb == run.recommendation.memory_mb
-        cells = [Text(">" if chosen else "", _CHOSEN_COLOR)]
+        cells = [Text(">" if chosen else "", CHOSEN_COLOR)]
         for column in columns:
             cell = Text(texts[column.name][index].rjust(widths[column.name]))
             if column.figure and bar_width >= _SHORTEST_BAR:
                 bar = _bar(column.figure(size), _largest(run.sizes, column.figure), bar_width, style)
                 cell.append(" ").append(bar.ljust(bar_width), column.color)
             cells.append(cell)
-        table.add_row(*cells, Text(note, _CHOSEN_COLOR if chosen else ""), style="bold" if chosen else "")
+        table.add_row(*cells, Text(note, CHOSEN_COLOR if chosen else ""), style="bold" if chosen else "")
     return table
 
 

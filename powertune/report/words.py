@@ -5,7 +5,7 @@ from typing import TypeGuard
 
 from powertune import text
 from powertune.aws_lambda.bill import figure
-from powertune.model.recommendation import STRATEGIES, Verdict
+from powertune.model.recommendation import STRATEGIES, Change, Verdict
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 
@@ -78,14 +78,19 @@ def comparison(run: TuningRun) -> str | None:
     if current_mb == recommendation.memory_mb:
         return f"The current size, {current_mb} MB, is the recommended one."
     before, after = run.size(current_mb), run.size(recommendation.memory_mb)
+    return change_between(before, after, change)
+
+
+def change_between(before: SizeProfile, after: SizeProfile, change: Change) -> str | None:
+    """Return what changes from one size to another: `512 -> 1024 MB: 412 ms -> 208 ms (-50 %), $3.51 -> ...`."""
     if not (before.duration_ms and after.duration_ms and before.cost and after.cost):
         return None
-    currency = run.pricing.currency
     return (
-        f"{current_mb} -> {recommendation.memory_mb} MB: "
+        f"{before.memory_mb} -> {after.memory_mb} MB: "
         f"{text.duration(before.duration_ms.mean)} -> {text.duration(after.duration_ms.mean)}"
         f" ({text.percent(change.duration_pct)}{_unsure(change.duration_verdict)}), "
-        f"{text.money(before.cost.per_million, currency)} -> {text.money(after.cost.per_million, currency)}"
+        f"{text.money(before.cost.per_million, before.cost.currency)}"
+        f" -> {text.money(after.cost.per_million, after.cost.currency)}"
         f" per million ({text.percent(change.cost_pct)}{_unsure(change.cost_verdict)})"
     )
 

@@ -57,6 +57,11 @@ class Calls:
         """Whether the first call succeeded: else there is no use in others."""
         return self.all[0].status == "ok"
 
+    @property
+    def first_settled(self) -> int:
+        """Number, from 0, of the first call that counts: after the cold one and those that warm up."""
+        return 1 + self._warm_ups
+
     def begin(self) -> None:
         """Note how busy the machine is: calls follow."""
         self._load_before = self._load_after = HostLoad.read()
@@ -84,7 +89,7 @@ class Calls:
             why = f"needs about {needed_mb:.0f} MB"
             yield Invocation(memory_mb, 0.0, max_memory_used_mb=needed_mb, error=why, status="out-of-memory")
             return
-        first, *later = self.all[:1] + self.all[1 + self._warm_ups :]
+        first, *later = self.all[:1] + self.all[self.first_settled :]
         for call in (first, *later[:count]):
             duration_ms = call.work.duration_at_ms(memory_mb, self._calibration)
             status, error = call.status, call.error
@@ -209,7 +214,7 @@ class Calls:
 
     def works(self) -> list[Work]:
         """Return the work of each warm call that counts; of the first call where there is no other."""
-        settled = [call for call in self.all[1 + self._warm_ups :] if call.status == "ok" and not call.cold]
+        settled = [call for call in self.all[self.first_settled :] if call.status == "ok" and not call.cold]
         return [call.work for call in settled] or [self.all[0].work]
 
     def _cpu_error(self) -> float:

@@ -122,6 +122,11 @@ class IsolatedHandler:
         """Whether it can be called."""
         return self._line is not None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, while that lives."""
+        return self._pid
+
     def start(self) -> Init:
         """Start the process and import the handler. Raises PowertuneError where that does not work."""
         launch = self._launch

@@ -20,10 +20,10 @@ NUMBERS = 3_276_800
 _WORDS = 30_000
 
 
-def chain_digests() -> None:
+def chain_digests(count: int = DIGESTS) -> None:
     """Compute: SHA-256 digests, each of the one before."""
     data = b"powertune"
-    for _ in range(DIGESTS):
+    for _ in range(count):
         data = hashlib.sha256(data).digest()
 
 
@@ -37,10 +37,10 @@ def sort_numbers(numbers: array) -> None:  # type: ignore[type-arg] # likewise
     array("q", sorted(numbers))
 
 
-def count_words() -> None:
+def count_words(count: int = _WORDS) -> None:
     """Interpreter: strings, dictionaries, attribute access and calls, as in most handlers."""
     counts = {}  # type: dict[str, int]
-    for number in range(_WORDS):
+    for number in range(count):
         for word in f"order {number % 97} of customer {number % 31} ships".split():
             counts[word] = counts.get(word, 0) + 1
     sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -29,6 +29,7 @@ from powertune.sources.in_process import InProcessHandler
 from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
 from powertune.sources.throttle import Way
 from powertune.sources.verification import Verification, doubts_of
+from powertune.sources.yardstick import Yardstick
 
 if TYPE_CHECKING:
     from powertune.model.size_profile import Throttled
@@ -91,6 +92,8 @@ class LocalSource:
         self._log_stream = log_stream_name()
         self._inits: list[Init] = []
         self._processes_ended = 0
+        # In this process kernels would add to what the handler is seen to take.
+        self._yardstick = Yardstick() if self._deployment.is_isolated else None
         self._handler: InProcessHandler | IsolatedHandler | None = None
         self._is_fresh = True
         self._verify_mb = sorted(set(verify_mb)) if throttle else []
@@ -135,6 +138,7 @@ class LocalSource:
             "python": python,
             "isolated": self._deployment.is_isolated,
             **self._calls.details(),
+            **(self._yardstick.details(self._calls.all, self._calls.first_settled) if self._yardstick else {}),
             "init_runs_ms": [init.init_ms for init in self._inits],
             "memory_needed_mb": round(self._memory_needed_mb(), 1),
         }
@@ -235,6 +239,8 @@ class LocalSource:
         call = self._handler.call(event.payload, timeout_s=self._timeout_s)
         self._calls.all.append(replace(call, cold=is_first, payload=event.name if self._events.weights else None))
         self._is_fresh = not self._handler.alive
+        if self._yardstick and isinstance(self._handler, IsolatedHandler):
+            self._yardstick.lay(self._handler.pid)
 
     def _measure_inits(self) -> None:
         """Import the handler in fresh interpreters, one after the other, as far as time allows."""

@@ -1,14 +1,13 @@
 """What people see, fixed in files: made anew with `pytest --update-golden`, and then looked at."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 from types import TracebackType
 
 import pytest
+from golden_files import STYLES, check, steady
 
 import powertune
 from powertune.aws_lambda.host_speed import HostSpeed, KernelSpeed
@@ -20,8 +19,6 @@ from powertune.model.size_profile import Throttled
 from powertune.model.source import SourceFacts
 from powertune.report import Style, render
 
-HERE = Path(__file__).parent
-
 # The worked example of the AWS Lambda operator guide: a search for prime numbers, mean duration in ms by memory in MB.
 PRIMES_MS = {128: 11722.965, 256: 6678.945, 512: 3194.954, 1024: 1465.984}
 
@@ -32,14 +29,6 @@ HOST = HostSpeed(
     "2026-11-26",
     [KernelSpeed("digests", 497.3, 372.9), KernelSpeed("sort", 9858.7, 14788.0), KernelSpeed("words", 31.5, None)],
 )
-
-STYLES = {
-    "80": Style(80),
-    "120": Style(120),
-    "80-color": Style(80, color=True),
-    "80-ascii": Style(80, ascii_only=True),
-    "56": Style(56),
-}
 
 
 class Written:
@@ -210,20 +199,6 @@ RUNS = {
     "noisy": noisy,
     "verified": verified,
 }
-
-
-def steady(rendered: str) -> str:
-    """Return what was rendered without what changes from run to run."""
-    rendered = re.sub(r'"created_at": "[^"]*"', '"created_at": "2026-11-23T12:00:00+00:00"', rendered)
-    return rendered.replace(f'"version": "{powertune.__version__}"', '"version": "0.0.0"')
-
-
-def check(name: str, rendered: str, *, update: bool) -> None:
-    golden = HERE / name
-    if update:
-        golden.write_text(rendered, encoding="utf-8")
-    assert golden.exists(), "run pytest --update-golden, and look at the new file"
-    assert rendered == golden.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -1,0 +1,180 @@
+"""Which functions a gate is about, what is configured for each, and which runs are theirs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from powertune import text
+from powertune.errors import BadInputError, UsageError
+from powertune.gate.verdict import Subject
+from powertune.model.configured import ConfiguredFunction
+from powertune.model.run_warning import RunWarning
+from powertune.model.tuning_run import TuningRun
+
+if TYPE_CHECKING:
+    from powertune.settings import FunctionSettings, Settings
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GatedFunction:
+    """One function: what is configured, and what is set for it."""
+
+    subject: Subject
+    settings: "FunctionSettings"
+    configured: ConfiguredFunction | None = None
+    """What a template says; None for functions that no template is known of."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What it may be called: by the template, and by AWS."""
+        on_aws = self.configured.function_name.value if self.configured else None
+        return [self.subject.name, *([on_aws] if on_aws else [])]
+
+    def is_called(self, name: str | None) -> bool:
+        """Tell whether a recording means this function by `name`.
+
+        CloudFormation makes `stack-LogicalId-A1B2C3D4E5F6` of a function that has no name of its own.
+        """
+        parts = (name or "").split("-")
+        return name in self.names or (len(parts) > 2 and parts[-2] == self.subject.name)  # noqa: PLR2004 - as above
+
+    def is_wanted(self, patterns: Sequence[str]) -> bool:
+        """Tell whether one of the patterns means this function; none means all."""
+        return not patterns or any(fnmatchcase(name, pattern) for name in self.names for pattern in patterns)
+
+
+def configured_functions(
+    templates: Sequence[str], parameters: Mapping[str, str], stage: str | None, settings: "Settings"
+) -> list[GatedFunction]:
+    """Return the functions of templates, or without any those for which the settings have a handler.
+
+    Raises PowertuneError for templates that cannot be read or hold no function.
+    """
+    if not templates:
+        return [_of_settings(name, settings) for name in settings.function_names if settings.function(name).handler]
+    from powertune.templates import read_template  # noqa: PLC0415 - loads what reads YAML
+
+    found = [
+        _of_template(function, settings)
+        for path in templates
+        for function in read_template(path, parameters=parameters, stage=stage)
+    ]
+    if not found:
+        shown = ", ".join(map(text.printable, templates))
+        raise BadInputError(f"there is no Lambda function in {shown}", hint="name the template that holds it")
+    return found
+
+
+def wanted(functions: Sequence[GatedFunction], patterns: Sequence[str]) -> tuple[list[GatedFunction], list[RunWarning]]:
+    """Return the functions that are wanted and not to be skipped, and warnings of those that are.
+
+    Raises UsageError for a pattern that means none.
+    """
+    for pattern in patterns:
+        if not any(function.is_wanted([pattern]) for function in functions):
+            known = [function.subject.name for function in functions]
+            near = text.nearest(pattern, known) or f"there are: {', '.join(known[:20]) or 'none'}"
+            raise UsageError(f"there is no function {text.printable(pattern, limit=80)!r}", hint=text.printable(near))
+    chosen = [function for function in functions if function.is_wanted(patterns)]
+    warnings = [
+        RunWarning(
+            "skipped",
+            f"{text.printable(function.subject.name)} is left out: {text.printable(function.settings.skip)}",
+            "the setting `skip` says so",
+        )
+        for function in chosen
+        if function.settings.skip is not None
+    ]
+    return [function for function in chosen if function.settings.skip is None], warnings
+
+
+def with_current(functions: Sequence[GatedFunction], current_mb: int | None) -> list[GatedFunction]:
+    """Return functions with the size in place of what is configured, if one is given. Raises UsageError for several."""
+    if current_mb is None:
+        return list(functions)
+    if len(functions) > 1:
+        count = text.count(len(functions), "function")
+        raise UsageError(f"--current is for one function, and there are {count}", hint="choose one with --function")
+    return [replace(one, subject=replace(one.subject, memory_mb=current_mb)) for one in functions]
+
+
+def matched(
+    runs: Sequence[TuningRun], functions: Sequence[GatedFunction], settings: "Settings", *, from_templates: bool
+) -> tuple[list[tuple[GatedFunction, TuningRun]], list[RunWarning]]:
+    """Return each run with its function, in the order of the functions, and warnings of what is left over.
+
+    Without templates every run is of a function of its own, configured as the run says. Raises BadInputError where no
+    run is of any function.
+    """
+    if not from_templates:
+        return [(_of_run(run, functions, settings), run) for run in runs], []
+    if len(runs) == len(functions) == 1:
+        return [(functions[0], runs[0])], []
+    pairs = [(function, run) for function in functions for run in runs if function.is_called(run.function.name)]
+    met = [run for _, run in pairs]
+    missing = [function.subject.name for function in functions if not any(function is one for one, _ in pairs)]
+    strangers = [run.function.name or "(unnamed)" for run in runs if not any(run is one for one in met)]
+    if not pairs:
+        raise BadInputError(
+            f"the runs are of {_some(strangers)}, and the template has {_some(missing)}",
+            hint="choose one of each with --function and one RUN, or leave out --template",
+        )
+    warnings = []
+    if missing:
+        message = f"not judged, as no run is theirs: {_some(missing)}"
+        warnings.append(RunWarning("no-run", message, "give more runs, or choose functions with --function"))
+    if strangers:
+        message = f"runs of functions that the template does not have are left out: {_some(strangers)}"
+        warnings.append(RunWarning("no-function", message, "name their --template, too"))
+    return pairs, warnings
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(text.printable(name, limit=80) for name in names[:_MOST_NAMED])
+    return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
+
+
+def _of_template(configured: ConfiguredFunction, settings: "Settings") -> GatedFunction:
+    own, memory = settings.function(configured.name, "gate"), configured.memory_mb
+    subject = Subject(
+        configured.name,
+        own.current if memory.value is None else memory.value,
+        memory.place or configured.place,
+        text.printable(memory.unresolved or "the template does not say"),
+    )
+    return GatedFunction(subject, own, configured)
+
+
+def _of_settings(name: str, settings: "Settings") -> GatedFunction:
+    own = settings.function(name, "gate")
+    origin = own.origins.get("current") or own.origins.get("handler")
+    return GatedFunction(Subject(name, own.current, origin.place if origin else None), own)
+
+
+def _of_run(run: TuningRun, functions: Sequence[GatedFunction], settings: "Settings") -> GatedFunction:
+    name = run.function.name or "function"
+    own = next((one for one in functions if one.is_called(name)), _of_settings(name, settings))
+    if own.subject.memory_mb is not None:
+        return own
+    return replace(own, subject=replace(own.subject, memory_mb=run.function.current_memory_mb))
+
+
+def why_not_run(function: GatedFunction) -> tuple[str, str] | None:
+    """Return why a function cannot be run here, and what to do; None where it can."""
+    configured = function.configured
+    if configured is None or function.settings.handler is not None:
+        return None
+    hint = "judge it by durations: powertune gate RUN"
+    if configured.package_type == "Image":
+        return "it is not run here: it is a container image", hint
+    runtime = configured.runtime.value
+    if runtime is not None and not runtime.startswith("python"):
+        return f"it is not run here: its runtime is {text.printable(runtime, limit=40)}, not Python", hint
+    for what, value in (("handler", configured.handler), ("code", configured.code_path)):
+        if value.value is None:
+            why = text.printable(value.unresolved or "the template does not say")
+            return f"it is not run here: its {what} is not known, {why}", f"set `handler` in the settings, or {hint}"
+    return None

@@ -1,0 +1,134 @@
+"""The work behind `powertune gate`: from what was asked on the command line to the result."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from powertune import text
+from powertune.cli import options
+from powertune.cli.configured import given_on_line, settings_of
+from powertune.cli.gate_demands import Asked, Baseline, find_baseline
+from powertune.cli.gate_functions import GatedFunction, configured_functions, matched, wanted, with_current
+from powertune.cli.gate_runs import Measuring, Recordings, dry_runs
+from powertune.cli.interrupts import ended_by_signals
+from powertune.errors import UsageError
+from powertune.gate.conditions import parse_condition
+from powertune.gate.figures import with_hosts
+from powertune.gate.rules import NEVER, parse_fail_on
+from powertune.gate.verdict import Demands, gate, judge
+from powertune.gate.waivers import Waivers
+from powertune.model.judgement import GateResult, Judgement
+from powertune.progress import progress_for
+from powertune.sources.baseline import DEFAULT_BASELINE
+
+if TYPE_CHECKING:
+    from powertune.cli.gate_options import Judging, Running, WhatIsConfigured
+    from powertune.cli.reading import Reading
+    from powertune.model.tuning_run import TuningRun
+
+
+def judged(
+    context: typer.Context,
+    files: Sequence[str],
+    *,
+    configured: "WhatIsConfigured",
+    judging: "Judging",
+    running: "Running",
+    reading: "Reading",
+    choosing: options.Choosing,
+    pricing: options.Pricing,
+    delivery: options.Delivery,
+) -> GateResult:
+    """Return the result of the gate. Raises PowertuneError for what cannot be judged at all."""
+    settings, given = settings_of(context), given_on_line(context)
+    templates, patterns = configured.template or [], configured.function or []
+    asked = Asked(
+        settings=settings,
+        given=given,
+        options=options.tuning_options(choosing, pricing),
+        fail_on=parse_fail_on([NEVER] if judging.soft_fail else judging.fail_on or ["error"]),
+        conditions=[parse_condition(condition) for condition in judging.fail_if or []],
+    )
+    current_mb = choosing.current if "current" in given else None
+    baseline_file = judging.baseline if "baseline" in given else None
+    default_baseline = judging.baseline or DEFAULT_BASELINE
+    known = configured_functions(templates, _parameters(configured.parameter or []), configured.stage, settings)
+    found: list[tuple[GatedFunction, TuningRun | Judgement]]
+    with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, ended_by_signals():
+        if files:
+            recordings = Recordings(
+                files, asked, {**asdict(reading), "progress": progress}, anew=_is_said(choosing, pricing)
+            )
+            pairs, warnings = matched(recordings.runs, known, settings, from_templates=bool(templates))
+            chosen, skipped = wanted([function for function, _ in pairs], patterns)
+            pairs = [(function, run) for function, run in pairs if any(function is one for one in chosen)]
+            functions = with_current([function for function, _ in pairs], current_mb)
+            demands, baseline = _held_against(functions, asked, baseline_file, default_baseline)
+            found = [
+                (function, recordings.for_function(run, function))
+                for function, (_, run) in zip(functions, pairs, strict=True)
+            ]
+        else:
+            warnings = []
+            chosen, skipped = wanted(known, patterns)
+            functions = with_current(chosen, current_mb)
+            demands, baseline = _held_against(functions, asked, baseline_file, default_baseline)
+            measuring = Measuring(samples=running.samples, calibrate=running.calibrate, payload=running.payload)
+            found = list(dry_runs(functions, measuring, demands, asked, progress))
+    judgements = [
+        outcome
+        if isinstance(outcome, Judgement)
+        else judge(
+            function.subject, with_hosts(outcome), demands[function.subject.name], baseline.of(function.subject.name)
+        )
+        for function, outcome in found
+    ]
+    waivers = Waivers(settings.waivers, datetime.now(UTC).date())
+    result = gate(judgements, waivers, (*skipped, *warnings, *baseline.warnings))
+    return replace(result, next_command=_next_command(result, templates, delivery.save))
+
+
+def _held_against(
+    functions: Sequence[GatedFunction], asked: Asked, baseline_file: str | None, default_baseline: str
+) -> tuple[Mapping[str, Demands], Baseline]:
+    """Return what is demanded of each function, and the baseline. Raises UsageError for no function."""
+    if not functions:
+        raise UsageError(
+            "there is nothing to judge",
+            hint="name a run or a --template, or set `handler` for functions in the settings",
+        )
+    demands = asked.demands_of_all([function.subject.name for function in functions])
+    return demands, find_baseline(baseline_file, default_baseline, demands)
+
+
+def _parameters(pairs: Sequence[str]) -> dict[str, str]:
+    """Return the parameters of a template by name. Raises UsageError."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(
+                f"--parameter {text.printable(pair, limit=40)!r} is no NAME=VALUE", hint="write --parameter Memory=512"
+            )
+        found[name.strip()] = value
+    return found
+
+
+def _is_said(choosing: options.Choosing, pricing: options.Pricing) -> bool:
+    """Tell whether anything is said of how to choose and what to charge: saved runs are worked out again then."""
+    return replace(choosing, current=None) != options.Choosing() or pricing != options.Pricing()
+
+
+def _next_command(result: GateResult, templates: Sequence[str], saved: str | None) -> str:
+    """Return the command that mends what is badly sized; empty where nothing is, or no template is known."""
+    badly_sized = [one for one in result.judgements if one.outcome in ("over-provisioned", "under-provisioned")]
+    if not badly_sized or not templates:
+        return ""
+    named = [word for template in templates for word in ("--template", template)]
+    run = saved or "gate.json"
+    apply = shlex.join(["powertune", "apply", run, *named])
+    return apply if saved else f"{shlex.join(['powertune', 'gate', *named, '--save', run])}; {apply}"

@@ -1,0 +1,166 @@
+"""The runs that a gate judges: saved ones, recordings, and dry runs made on the spot."""
+
+import contextlib
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from powertune import text
+from powertune.aws_lambda.host_speed import architecture_of
+from powertune.aws_lambda.memory import MAX_TIMEOUT_S
+from powertune.cli.gate_functions import GatedFunction, why_not_run
+from powertune.errors import BadInputError, FunctionFailedError
+from powertune.gate.verdict import Demands, failed, unresolved
+from powertune.model.judgement import Judgement
+from powertune.model.tuning_run import TuningRun
+
+if TYPE_CHECKING:
+    from powertune.cli.gate_demands import Asked
+    from powertune.progress import Progress
+    from powertune.sources.events import Events
+
+
+class Recordings:
+    """Runs in files: saved ones as they were saved, and those that recordings give.
+
+    With `anew` saved ones are worked out again, too, by what is asked for now; but dry runs, which would lose how much
+    of their work was computing. `reading` is how to read recordings. Raises PowertuneError.
+    """
+
+    def __init__(self, files: Sequence[str], asked: "Asked", reading: Mapping[str, Any], *, anew: bool) -> None:
+        from powertune import api  # noqa: PLC0415 - a usage error needs none of it
+        from powertune.sources.baseline import read_saved  # noqa: PLC0415
+
+        self._files, self._asked, self._reading = files, asked, reading
+        self.runs: list[TuningRun] = []
+        self._recordings = []
+        for file in files:
+            saved = read_saved(file)
+            if saved is None or (anew and not any(map(_is_dry, saved))):
+                self._recordings.append(file)
+            else:
+                self.runs += saved
+        self._estimated = api.estimate_all(self._recordings, **reading, **asked.options) if self._recordings else []
+        self.runs += self._estimated
+
+    def for_function(self, run: TuningRun, function: GatedFunction) -> TuningRun:
+        """Return a run worked out as is asked for its function, with the configured size: read off if not recorded."""
+        from powertune import api  # noqa: PLC0415 - as above
+
+        memory_mb, options = function.subject.memory_mb, self._asked.options_of(function.subject.name)
+        if memory_mb is not None:
+            options["current_memory_mb"] = memory_mb
+        has_size = memory_mb is None or any(size.memory_mb == memory_mb for size in run.sizes)
+        is_estimated = any(run is one for one in self._estimated)
+        if _is_dry(run) or (has_size and not (is_estimated and options != self._asked.options)):
+            return run
+        files = self._recordings if is_estimated else self._files
+        return api.estimate(list(files), function=run.function.name, **self._reading, **options)
+
+
+def _is_dry(run: TuningRun) -> bool:
+    return run.source.get("kind") == "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """How dry runs are made."""
+
+    samples: int | None
+    calibrate: bool
+    payload: str | None
+    """For functions that have none in the settings."""
+
+
+def dry_runs(
+    functions: Sequence[GatedFunction],
+    measuring: Measuring,
+    demands: Mapping[str, Demands],
+    asked: "Asked",
+    progress: "Progress",
+) -> Iterator[tuple[GatedFunction, TuningRun | Judgement]]:
+    """Run each function here, one after the other, and yield its run, or the judgement that it could not be run.
+
+    Each runs in a process of its own, in the folder of its code. Raises PowertuneError for what is wrong with options,
+    payloads and settings: what is wrong with a function is for its judgement.
+    """
+    events = [_events(function, measuring.payload) for function in functions]
+    for function, its_events in zip(functions, events, strict=True):
+        own = demands[function.subject.name]
+        why = why_not_run(function)
+        if why is not None:
+            yield function, unresolved(function.subject, *why, own)
+            continue
+        try:
+            yield function, _dry_run(function, its_events, measuring, asked, progress)
+        except (FunctionFailedError, BadInputError) as error:
+            yield function, failed(function.subject, error.message, error.hint, own)
+
+
+def _events(function: GatedFunction, payload: str | None) -> "Events":
+    from powertune.sources.events import OneEvent, read_events  # noqa: PLC0415 - as above
+    from powertune.sources.payloads import read_payload  # noqa: PLC0415
+
+    if payload is None and function.settings.payloads is not None:
+        return read_events(function.settings.payloads)
+    spec = payload or function.settings.payload
+    return OneEvent("{}" if spec is None else read_payload(spec))
+
+
+def _dry_run(
+    function: GatedFunction, events: "Events", measuring: Measuring, asked: "Asked", progress: "Progress"
+) -> TuningRun:
+    from powertune import api  # noqa: PLC0415 - as above
+    from powertune.sources.deployment import environment_from  # noqa: PLC0415
+
+    name, own, configured = function.subject.name, function.settings, function.configured
+    options = asked.options_of(name)
+    environment = environment_from(own.env_file, [])
+    layers: list[Path] = []
+    folder, timeout_s, handler = Path(), float(MAX_TIMEOUT_S), own.handler
+    if configured is not None:
+        known = {variable: value.value for variable, value in configured.environment.items() if value.value is not None}
+        environment = known | environment
+        layers = [Path(layer.value).resolve() for layer in configured.layers if layer.value is not None]
+        timeout_s = configured.timeout_s.value or timeout_s
+        if handler is None:
+            folder, handler = Path(configured.code_path.value or "."), configured.handler.value
+        if configured.ephemeral_storage_mb.value is not None:
+            options.setdefault("ephemeral_storage_mb", configured.ephemeral_storage_mb.value)
+        if configured.architecture.value is not None:
+            options.setdefault("architecture", configured.architecture.value)
+    if function.subject.memory_mb is not None:
+        options["current_memory_mb"] = function.subject.memory_mb
+    if handler is None:
+        raise BadInputError("its handler is not known", hint="set `handler` for it in the settings")
+    if not folder.is_dir():
+        raise BadInputError(
+            f"its code, {text.printable(folder)}, is no folder", hint="build or unpack it first, where it is configured"
+        )
+    python = own.python  # a name to look for on PATH, or a file
+    if python is not None and Path(python).exists():
+        python = str(Path(python).absolute())
+    progress.note(f"{name}: running {handler}")
+    with contextlib.chdir(folder):
+        run = api.dry_run(
+            handler,
+            events=events,
+            samples=measuring.samples,
+            calibrate=measuring.calibrate,
+            speed_ratio=_speed_ratio(options.get("architecture")),
+            timeout_s=timeout_s,
+            isolate=True,
+            python=python,
+            env=environment,
+            layers=layers,
+            progress=progress,
+            **options,
+        )
+    return replace(run, function=replace(run.function, name=name))
+
+
+def _speed_ratio(architecture: str | None) -> float | None:
+    """Return 1 for a function of arm64 on another machine: verdicts allow for cores half and twice as fast anyway."""
+    return 1.0 if architecture == "arm64" and architecture_of(platform.machine()) != "arm64" else None
