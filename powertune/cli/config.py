@@ -153,8 +153,8 @@ def _row(name: str, setting: "Setting") -> _Row:
 
 
 def _without_secrets(key: str, value: Any) -> Any:
-    """Return a value as it may be shown: neither values of environment variables nor payloads."""
-    if key == "env":
+    """Return a value as it may be shown: neither values of environment variables and parameters nor payloads."""
+    if key in ("env", "parameter"):
         return [f"{pair.partition('=')[0]}={_SECRET}" for pair in value]
     if key == "payload" and value.lstrip()[:1] in ("{", "[", '"'):
         return f"JSON, {text.count(len(value), 'character')}"
