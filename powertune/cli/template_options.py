@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from powertune import text
+from powertune.cli.completion import function_names
 from powertune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ class WhatIsConfigured(Inputs):
     function: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Only these; * stands for anything. Repeatable.", rich_help_panel=_CONFIGURED
+            metavar="NAME",
+            help="Only these; * stands for anything. Repeatable.",
+            rich_help_panel=_CONFIGURED,
+            autocompletion=function_names,
         ),
     ] = None
 
@@ -62,7 +66,10 @@ class OneConfigured(Inputs):
         ),
     ] = None
     function: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The one in it.", rich_help_panel=_CONFIGURED)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The one in it.", rich_help_panel=_CONFIGURED, autocompletion=function_names
+        ),
     ] = None
 
 
