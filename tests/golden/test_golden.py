@@ -214,6 +214,7 @@ def test_the_table_looks_as_it_did(run: str, style: str, update_golden: bool) ->
         ("json", "json"),
         ("csv", "csv"),
         ("markdown", "md"),
+        ("html", "html"),
         ("alpt", "alpt.json"),
         ("alpt-url", "alpt-url.txt"),
     ],
