@@ -38,13 +38,20 @@ def function_names(context: typer.Context, incomplete: str) -> list[str]:
 
     The template is that of the line, else that of settings. Whatever is wrong with one of them, the command will tell.
     """
-    from contextlib import suppress  # noqa: PLC0415
+    from contextlib import suppress  # noqa: PLC0415 - not for other commands
 
-    from powertune.cli.configured import settings_of  # noqa: PLC0415
+    from powertune.cli.configured import command_of, settings_of  # noqa: PLC0415 - likewise
+    from powertune.templates import read_template  # noqa: PLC0415 - likewise
 
     names: set[str] = set()
+    templates = context.params.get("template")
     with suppress(Exception):
-        names.update(settings_of(context).function_names)
+        settings = settings_of(context)
+        names.update(settings.function_names)
+        templates = templates or settings.defaults_for(command_of(context))["template"].value
+    for template in [templates] if isinstance(templates, str) else templates or ():
+        with suppress(Exception):
+            names.update(function.name for function in read_template(template))
     return sorted(name for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name))
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from powertune import text
+from powertune.errors import PowertuneError
 from powertune.settings.values import Option, Schema, kind_of
 
 if TYPE_CHECKING:
-    from powertune.settings import Settings
+    from powertune.settings import Setting, Settings
 
 _CONSENT = "it is consent, which whoever runs the command gives"
 _ONE_RUN = "it is about one run"
@@ -81,10 +84,22 @@ def settings_of(context: typer.Context) -> "Settings":
         from powertune.settings import load  # noqa: PLC0415 - only commands that run need it
 
         root = context.find_root()
-        settings = load(Path.cwd(), os.environ, schema_of(root.command), config=root.params["_config"])
+        settings = load(_here(), os.environ, schema_of(root.command), config=root.params["_config"])
         context.meta[_KEPT] = settings
     kept: Settings = context.meta[_KEPT]
     return kept
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # somebody removed the folder: there is no project around it, and that is no reason to fail
+        return Path("/")
+
+
+def command_of(context: typer.Context) -> str:
+    """Return the name under which settings know the command that runs."""
+    return context.command_path.split(" ", 1)[-1].replace(" ", "-")
 
 
 def given_on_line(context: typer.Context) -> frozenset[str]:
@@ -93,9 +108,9 @@ def given_on_line(context: typer.Context) -> frozenset[str]:
     return frozenset(given | {key for key, parameter in options_of(context.command) if parameter.name in given})
 
 
-def from_settings(context: typer.Context) -> dict[str, Any]:
-    """Return the values, by name of the parameter, of all options that settings give and the command line does not."""
-    command = context.command_path.split(" ", 1)[-1].replace(" ", "-")
+def from_settings(context: typer.Context) -> "dict[str, Setting]":
+    """Return what stands in for options that the command line does not give, by name of the parameter."""
+    command = command_of(context)
     is_first = _KEPT not in context.meta
     settings, given = settings_of(context), given_on_line(context)
     if is_first and not context.params.get("quiet"):
@@ -109,7 +124,29 @@ def from_settings(context: typer.Context) -> dict[str, Any]:
         function = name_of_function(found["function"].value)
     if function is not None:
         found = settings.defaults_for(command, function, given)
-    return {names[key]: setting.value for key, setting in found.items() if key in names}
+    return {names[key]: setting for key, setting in found.items() if key in names}
+
+
+def tell_origins(error: PowertuneError, context: typer.Context, taken: "Mapping[str, Setting]") -> None:
+    """Add to the hint of an error where the values come from that it is about, if not from the command line."""
+    free = {parameter.name for parameter in context.command.params if parameter.type.name != "choice"}
+    about = {
+        setting.origin
+        for name, setting in taken.items()
+        if _names(error.message, f"--{name.replace('_', '-')}")
+        or (name in free and any(_names(error.message, value) for value in _texts(setting.value)))
+    }
+    if about:
+        error.hint += f"; it was set in {' and '.join(sorted(about))}"
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str) and one]
+
+
+def _names(message: str, what: str) -> bool:
+    """Tell whether a message names a word, a path or an option, and not just part of one."""
+    return re.search(rf"(?<![\w-]){re.escape(text.printable(what))}(?![\w-])", message) is not None
 
 
 def name_of_function(named: object) -> str | None:
@@ -120,7 +157,6 @@ def name_of_function(named: object) -> str | None:
     if not isinstance(named, str):
         return None
     from powertune.aws_lambda.function_name import parse_function  # noqa: PLC0415 - few lines name one
-    from powertune.errors import PowertuneError  # noqa: PLC0415
 
     try:
         return parse_function(named).name

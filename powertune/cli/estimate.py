@@ -8,6 +8,7 @@ import typer
 
 from powertune.aws_lambda.memory import parse_sizes
 from powertune.cli import insights, options
+from powertune.cli.completion import function_names
 from powertune.cli.deliver import check, deliver_runs
 from powertune.cli.reading import Reading, check_engine
 from powertune.errors import UsageError
@@ -33,7 +34,11 @@ def estimate(
     memory: options.Memory = None,
     function: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which one, where files hold several; without FILES, in CloudWatch."),
+        typer.Option(
+            metavar="NAME",
+            help="Which one, where files hold several; without FILES, in CloudWatch.",
+            autocompletion=function_names,
+        ),
     ] = None,
     *,
     reading: Reading,

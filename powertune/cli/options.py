@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from powertune.errors import UsageError
+from powertune.errors import PowertuneError, UsageError
 
 if TYPE_CHECKING:
     from powertune.charging import Options
@@ -44,14 +44,20 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def run(**values: Any) -> None:
-        from powertune.cli.configured import from_settings  # noqa: PLC0415 - not for --help and usage errors
+        from powertune.cli.configured import from_settings, tell_origins  # noqa: PLC0415 - not for --help
 
-        values |= from_settings(values["context"])
+        context = values["context"]
+        taken = from_settings(context)
+        values |= {name: setting.value for name, setting in taken.items()}
         if "context" not in signature.parameters:
             del values["context"]
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
-        function(**values)
+        try:
+            function(**values)
+        except PowertuneError as error:
+            tell_origins(error, context, taken)
+            raise
 
     keyword_only = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
     run.__signature__ = inspect.Signature([*keyword_only, *shared])  # type: ignore[attr-defined] # as inspect documents

@@ -79,11 +79,12 @@ def size_checks(sizing: Sizing) -> Iterator[Check]:
             yield check(sizing.outcome, "unknown", sizing.message, hint, figure=figure, limit=limit, unit=unit)
 
 
-def failure_checks(own: SizeProfile) -> Iterator[Check]:
-    """Yield a finding where the function fails at its own size, other than for want of memory or time."""
+def failure_checks(run: TuningRun, own: SizeProfile) -> Iterator[Check]:
+    """Yield a finding where the function fails at its own size, and not just for want of memory or time there."""
     runs = own.invocations
     every = runs.failed + runs.warm + runs.cold
-    if own.status == "failed":
+    helpless = own.status in ("out-of-memory", "timed-out") and not any(size.status == "ok" for size in run.sizes)
+    if own.status == "failed" or helpless:
         hint = "mend it or its payload first; powertune dry-run -v shows what a handler prints"
         yield check(
             "function-failed", "fail", f"it fails at {own.memory_mb} MB: {own.reason or 'no reason given'}", hint

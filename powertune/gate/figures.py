@@ -15,10 +15,10 @@ from powertune.model.judgement import CheckResult
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 
-HOST_SD = 0.05
+HOST_SD = 0.04
 """How far one host's speed lies from the mean of all, as a standard deviation: by recorded sweeps 1 to 5 %."""
-_HOSTS_ASSUMED = 6
-"""Where a recording names no environments: means of such recordings repeat to about 2 %, as if of six hosts."""
+_HOSTS_ASSUMED = 4
+"""Where a recording names no environments: means of such recordings repeat to about 2 %, as if of four hosts."""
 _FACTOR_OF_MACHINE, _FACTOR_OF_KNOWN = 2.0, 1.05
 """By what factor CPU time may be off on Lambda: scaled from this machine alone, and to durations known from production.
 Between one test host and Lambda, kernels ran 1.3 times slower to 1.6 times faster."""

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
+from powertune.analysis.intervals import t95
 from powertune.aws_lambda.calibration import Calibration, Work
-from powertune.gate.figures import HOST_SD, Figure, for_any_host, is_scaled, profile_at, runs_at, work_of
+from powertune.gate.figures import Figure, host_error, is_scaled, profile_at, runs_at, work_of
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 
@@ -28,13 +29,16 @@ _DAY_SD = 0.01
 _KERNEL_SD, _OTHER_CPU_SD = 0.015, 0.03
 """How far CPU time in units of kernels may be off on the same model of CPU, and on another one, each, as a share,
 beside what calls scatter: medians of 20 calls on a busy machine with two cores repeat to 1.6 to 2.3 % in all."""
-_ABOUT = tuple(1.06**step for step in range(-5, 6))
+_ABOUT = tuple(1.025**step for step in range(-12, 13))
 """Factors of CPU speed, from three quarters to four thirds."""
-_LONG_MS = 500.0
-"""CPU time beside which a step of 20 ms does not matter."""
+_LONG_MS = 250.0
+"""CPU time beside which a step does not matter."""
 _USUAL_SPREAD = 0.15
 _ENOUGH_WITHOUT_SPREAD = 20
 """Runs from which a mean counts although its recording does not say how runs spread: as if by this share."""
+_FEWEST_REPEATS, _OWN_REPEATS = 3, 4
+"""Runs beyond the first at each size, over all sizes, from which their spread is known; and for how many of its own at
+a size the spread of all sizes counts there."""
 _AGREE = 3.84
 """Squared standard deviations, for each size beyond the first, by which changes may differ and still agree."""
 
@@ -145,16 +149,29 @@ def _together(changes: Mapping[int, tuple[float, float]], memory_mb: int) -> tup
 
 
 def _error(run: TuningRun, profile: SizeProfile) -> float:
-    """Return the standard error of a measured mean as a share, for any host; infinite where too little is known."""
-    widened = for_any_host(run, profile).duration_ms
-    if widened is None or not widened.mean:
+    """Return the standard error of a measured mean as a share, for any host; infinite where too little is known.
+
+    Not from the mean's own interval: where that knows hosts, it has to estimate from a few how much they differ, and
+    is three times as wide as what is known of hosts makes it. Few runs are taken to spread as those at other sizes do.
+    """
+    duration, runs = profile.duration_ms, runs_at(profile)
+    if duration is None or not duration.mean or not runs:
         return math.inf
-    if widened.ci95:
-        return max((widened.ci95[1] - widened.ci95[0]) / 2 / _Z95 / widened.mean, 1e-9)
-    runs = runs_at(profile)
-    if runs < _ENOUGH_WITHOUT_SPREAD:
-        return math.inf
-    return math.hypot(_USUAL_SPREAD, HOST_SD) / math.sqrt(runs)
+    spreads = [
+        (runs_at(size) - 1, size.duration_ms.stddev / size.duration_ms.mean)
+        for size in run.sizes
+        if size.basis == "measured" and size.duration_ms and size.duration_ms.stddev and size.duration_ms.mean
+    ]
+    repeats = sum(count for count, _ in spreads)
+    if repeats < _FEWEST_REPEATS:
+        spread = _USUAL_SPREAD if runs >= _ENOUGH_WITHOUT_SPREAD else math.inf
+        return math.hypot(spread / math.sqrt(runs), host_error(run, profile))
+    pooled = math.fsum(count * spread**2 for count, spread in spreads) / repeats
+    own = 0.0 if duration.stddev is None else (runs - 1) * (duration.stddev / duration.mean) ** 2
+    counted = 0 if duration.stddev is None else runs - 1
+    variance = (own + _OWN_REPEATS * pooled) / (counted + _OWN_REPEATS)
+    inflated = t95(repeats) / _Z95
+    return math.hypot(inflated * math.sqrt(variance / runs), host_error(run, profile))
 
 
 def _of_dry_runs(run: TuningRun, own: SizeProfile, baseline: TuningRun, baseline_mb: int) -> tuple[float, float] | str:

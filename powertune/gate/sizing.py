@@ -14,6 +14,9 @@ from powertune.model.tuning_run import TuningRun
 
 MARGIN_PCT = 5.0
 """What another size must be better by, unless `min_saving_pct` says otherwise."""
+_GATES = 20
+"""For how many gates of the same code at once the interval is to hold: a size that is as good as the margin would
+else fail one build in forty."""
 _FEWEST_RUNS = 2
 _MEMORY_ERROR = 0.05
 """Share by which the memory that a dry run needs may be off on Lambda: its runtime's own share is an average."""
@@ -156,8 +159,8 @@ def _worse_pct(
             found.append((value(known[memory_mb]) / value(known[best_mb]) - 1) * 100 if value(known[best_mb]) else 0.0)
         return Figure(found[0], (min(found), max(found)))
     known = {option.memory_mb: option for option in candidates(for_any_host(run, size) for size in run.sizes)}
-    # The best of many looks better than it is: the interval is widened for it.
-    rivals = max(1, len(options) - 1)
+    # The best of many looks better than it is, and a gate asks again and again: the interval is widened for both.
+    rivals = max(1, len(options) - 1) * _GATES
     verdict = compare(known[memory_mb], known[best_mb], yardstick_of(options), tolerance=0.0, rivals=rivals)
     return Figure(verdict.difference_pct, verdict.ci95_pct)
 

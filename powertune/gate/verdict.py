@@ -66,7 +66,7 @@ def judge(subject: Subject, run: TuningRun, demands: Demands, baseline: TuningRu
         checks += size_checks(sizing)
         own = profile_at(run, memory_mb)
         if own is not None:
-            checks += failure_checks(own)
+            checks += failure_checks(run, own)
             checks += budget_checks(run, own, budgets)
         if baseline is not None:
             given = budgets.max_regression_pct

@@ -53,7 +53,7 @@ def layer_of_environment(environ: Mapping[str, str], schema: Schema, warnings: l
             )
             continue
         command, key = known[name]
-        for one in [command] if command else _reached(schema, key):
+        for one in [command] if command else schema.reached_by(key):
             options[one][key] = _setting(name, value, schema, one, key)
     return Layer("environment", options=options)
 
@@ -65,14 +65,8 @@ def _set_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _reached(schema: Schema, key: str) -> Iterator[str]:
-    for command, options in schema.options.items():
-        if key in options and key not in schema.hidden.get(command, ()):
-            yield command
-
-
 def _setting(name: str, value: str, schema: Schema, command: str, key: str) -> Setting:
     try:
         return Setting(schema.options[command][key].from_text(value), name)
     except ValueError as error:
-        raise BadInputError(f"{name}: {error}", hint=f"see: powertune {command} --help") from error
+        raise BadInputError(f"{name}: {error}", hint=schema.help_of(command)) from error

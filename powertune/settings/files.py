@@ -45,7 +45,10 @@ class SettingsFile:
     def _lines(self) -> Mapping[tuple[str | int, ...], int]:
         from powertune.settings.lines import lines_of_keys  # noqa: PLC0415 - not where there are no settings
 
-        return lines_of_keys(self.content)
+        try:
+            return lines_of_keys(self.content)
+        except RecursionError:  # of what tomllib could just about follow
+            return {}
 
 
 def named_file(folder: Path, name: str) -> SettingsFile:
@@ -71,7 +74,7 @@ def project_file(folder: Path, warnings: list[RunWarning]) -> SettingsFile | Non
         found = []
         for name in (PROJECT_FILE, SHARED_FILE):
             path = parent / name
-            if not path.is_file():
+            if not _is_file(path):
                 continue
             shown = os.path.relpath(path, start).replace(os.sep, "/")
             one = _read(path, "project", shown, only_if_said=name == SHARED_FILE)
@@ -95,9 +98,16 @@ def project_file(folder: Path, warnings: list[RunWarning]) -> SettingsFile | Non
             )
         if found:
             return found[0]
-        if (parent / ".git").exists():
+        if _is_root(parent):
             return None
     return None
+
+
+def _is_root(folder: Path) -> bool:
+    try:
+        return (folder / ".git").exists()
+    except OSError:  # see _is_file
+        return False
 
 
 def user_file(environ: Mapping[str, str]) -> SettingsFile | None:
@@ -110,7 +120,14 @@ def user_file(environ: Mapping[str, str]) -> SettingsFile | None:
 
         folder = platformdirs.user_config_path("powertune")
     path = folder / USER_FILE
-    return _read(path, "user", str(path), only_if_said=False) if path.is_file() else None
+    return _read(path, "user", str(path), only_if_said=False) if _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be looked into
+        return False
 
 
 def _read(path: Path, kind: Literal["project", "user"], shown: str, *, only_if_said: bool) -> SettingsFile | None:

@@ -52,19 +52,21 @@ def layer_of(file: SettingsFile, schema: Schema) -> Layer:
         else:
             _check_keys(file, (), [key], general_keys | _TABLES | schema.options.keys(), schema)
             general[key] = value
-    options = {}
-    for command, known in schema.options.items():
-        hidden = schema.hidden.get(command, frozenset())
-        reach = {key: value for key, value in general.items() if key in known and key not in hidden}
-        said = own.get(command, {})
-        for table in (general, said):
-            _check_rivals(file, table)
-        silenced = set(said).union(*(RIVALS.get(key, ()) for key in said))
+    _check_rivals(file, general)
+    options: dict[str, dict[str, Setting]] = {command: {} for command in schema.options}
+    for command, said in own.items():
+        _check_rivals(file, said, command)
         options[command] = {
-            key: _setting(file, (key,), value, known[key], command)
-            for key, value in reach.items()
-            if key not in silenced
-        } | {key: _setting(file, (command, key), value, known[key], command) for key, value in said.items()}
+            key: _setting(file, (command, key), value, schema.options[command][key], schema.help_of(command))
+            for key, value in said.items()
+        }
+    for key, value in general.items():
+        for command in schema.reached_by(key):
+            said = own.get(command, {})
+            if key not in said and not any(key in RIVALS.get(one, ()) for one in said):
+                options[command][key] = _setting(
+                    file, (key,), value, schema.options[command][key], schema.help_of(command)
+                )
     functions, function_budgets = _functions(file, schema)
     return Layer(
         file.kind,
@@ -78,13 +80,12 @@ def layer_of(file: SettingsFile, schema: Schema) -> Layer:
 
 
 def _setting(
-    file: SettingsFile, path: tuple[str | int, ...], value: object, option: Option, command: str = ""
+    file: SettingsFile, path: tuple[str | int, ...], value: object, option: Option, hint: str = "mend it"
 ) -> Setting:
     place = file.place(*path)
     try:
         return Setting(option.from_toml(value, str(file.path.parent)), file.origin(*path), place)
     except ValueError as error:
-        hint = f"see: powertune {command.replace('-refresh', ' refresh')} --help" if command else "mend it"
         raise _wrong(file, path, str(error), hint) from error
 
 
@@ -184,6 +185,8 @@ def _check_keys(
             raise _wrong(
                 file, (*path, key), f"this is not for a file: {schema.refused[key]}", "give it on the command line"
             )
+        if key == "tool" and not path and not file.prefix:
+            raise _wrong(file, (key,), "keys stand at the top of this file", "leave out [tool.powertune]")
         if key not in known:
             where = f" in {'.'.join(map(str, path))}" if path else ""
             raise _wrong(

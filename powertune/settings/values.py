@@ -1,6 +1,6 @@
 """What settings are: values with their origin, and which of them holds. Pure data."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -52,6 +52,17 @@ class Schema:
     """Why an option is left to the command line, by key."""
     hidden: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Keys whose general setting does not reach a command, which takes something else under the same name."""
+
+    def help_of(self, command: str) -> str:
+        """Return where the options of a command are explained: `see: powertune prices refresh --help`."""
+        group, _, inner = command.partition("-")
+        return f"see: powertune {f'{group} {inner}' if group in self.options and inner else command} --help"
+
+    def reached_by(self, key: str) -> Iterator[str]:
+        """Yield the commands for which a general setting holds."""
+        for command, options in self.options.items():
+            if key in options and key not in self.hidden.get(command, ()):
+                yield command
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def _insertion(template: Template, function: FunctionResource, memory: int) -> R
         return inserted_entry(document, function.own, _MEMORY, str(memory), beside=_BESIDE)
     if "Properties" in function.resource.entries:
         raise _refused(template, function, function.key.start, "not written, nor are properties it could be added to")
-    quote = '"' if function.resource.flow else ""
+    quote = '"' if document.text[function.resource.entries["Type"].key.start] == '"' else ""
     properties = f"{{{quote}{_MEMORY}{quote}: {memory}}}"
     return inserted_entry(document, function.resource, "Properties", properties, beside=("Type",))
 

@@ -19,8 +19,13 @@ def checked_edit(
     after = patched(document, replacements)
     if after == document.data:
         return ()
-    path = str(document.path)
-    changed = functions_changed(read(document), read(Document(path, after)), memory_mb, shown=document.shown)
+    try:
+        now = read(Document(str(document.path), after))
+    except BadInputError:
+        raise BadInputError(
+            f"{document.shown} is written in a way that cannot be edited", hint=f"edit {document.shown} by hand"
+        ) from None
+    changed = functions_changed(read(document), now, memory_mb, shown=document.shown)
     return (Edit(document.path.as_posix(), document.data, after, changed),)
 
 

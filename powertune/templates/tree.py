@@ -9,6 +9,8 @@ from powertune.text import printable
 MAX_DEPTH = 200
 """Of lists and maps in each other. Templates of people stay below thirty."""
 MAX_NODES = 1_000_000
+MAX_MERGED = 100_000
+"""Entries that come into maps by merge keys. What an alias holds is gone through again wherever it is merged."""
 MERGE_KEY = "<<"
 
 
@@ -128,6 +130,7 @@ class TreeBuilder:
         self._root: Node | None = None
         self._open: list[_Open] = []
         self._nodes = 0
+        self._merged = 0
 
     def tree(self) -> Node:
         """Return what was read. Raises UnreadableError where there was nothing."""
@@ -143,7 +146,9 @@ class TreeBuilder:
 
     def add(self, node: Node) -> None:
         """Take a value, or a key, where the text has one now."""
-        self._count(1, node.start)
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise UnreadableError(f"holds more than {MAX_NODES:,} values", node.start)
         if self._open:
             self._open[-1].nodes.append(node)
         else:
@@ -156,11 +161,6 @@ class TreeBuilder:
         node = Tagged(closed.tag, content, closed.start) if closed.tag else content
         self.add(node)
         return node
-
-    def _count(self, nodes: int, offset: int) -> None:
-        self._nodes += nodes
-        if self._nodes > MAX_NODES:
-            raise UnreadableError(f"holds more than {MAX_NODES:,} values", offset)
 
     def _map(self, closed: _Open, end: int) -> MapNode:
         entries: dict[str, Entry] = {}
@@ -178,8 +178,9 @@ class TreeBuilder:
             for source in merge.value.items if isinstance(merge.value, ListNode) else [merge.value]:
                 if not isinstance(source, MapNode):
                     raise UnreadableError("merges with << what is no map", merge.key.start)
-                # What an alias holds is gone through again wherever it is merged.
-                self._count(len(source.entries), merge.key.start)
+                self._merged += len(source.entries)
+                if self._merged > MAX_MERGED:
+                    raise UnreadableError(f"merges more than {MAX_MERGED:,} entries", merge.key.start)
                 for name, entry in source.entries.items():
                     entries.setdefault(name, Entry(entry.key, entry.value, merged=True))
         return MapNode(entries, closed.start, end, closed.flow, tuple(merges))

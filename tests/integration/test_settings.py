@@ -117,6 +117,49 @@ def test_a_function_may_be_named_by_its_arn(capsys: pytest.CaptureFixture[str]) 
     assert ["current", "512", "powertune.toml:2"] in [line.split() for line in out.splitlines()]
 
 
+def test_an_error_about_a_value_of_settings_says_where_that_was_set(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure('memory = [64, 128]\n[estimate]\nformat = "pdf"\n[dry-run]\npayload = "none.json"\n')
+    monkeypatch.setenv("POWERTUNE_ESTIMATE_SCHEDULER", "tcp://nowhere:1")
+    assert "; it was set in powertune.toml:3\n" in powertune(capsys, "estimate", "durations.csv", code=2)[1]
+    _, err = powertune(capsys, "estimate", "durations.csv", "-f", "json", code=2)
+    assert "--scheduler is for another engine" in err
+    assert err.endswith("; it was set in POWERTUNE_ESTIMATE_SCHEDULER\n")
+    monkeypatch.delenv("POWERTUNE_ESTIMATE_SCHEDULER")
+    _, err = powertune(capsys, "estimate", "durations.csv", "-f", "pdf", code=2)
+    assert "powertune.toml" not in err
+    _, err = powertune(capsys, "dry-run", "powertune.examples.primes:handler", "-m", "128", code=3)
+    assert "there is no payload file none.json" in err
+    assert "; it was set in powertune.toml:5\n" in err
+
+
+def test_an_error_about_something_else_does_not_blame_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    configure('strategy = "cost"\nregion = "eu-west-1"\n')
+    _, err = powertune(capsys, "estimate", "cost", code=3)
+    assert "cost" in err
+    assert "powertune.toml" not in err
+
+
+def test_a_variable_turns_off_what_a_file_turns_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("one.csv").write_text("memory_mb,duration_ms\n128,100\n256,50\n", encoding="utf-8")
+    configure("strict = true\n")
+    powertune(capsys, "estimate", "one.csv", code=6)
+    monkeypatch.setenv("POWERTUNE_STRICT", "0")
+    powertune(capsys, "estimate", "one.csv")
+
+
+def test_commands_run_in_a_folder_that_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    powertune(capsys, "prices", "--region", "eu-west-1")
+
+
 def test_paths_in_settings_work_from_any_folder(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,8 @@ AT_HOME: dict[str, set[str]] = {
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
     "platformdirs": {"sources/aws/journal.py", "sources/cache.py", "settings/files.py"},
+    "hcl2": {"templates/hcl_expressions.py"},
+    "lark": {"templates/hcl_expressions.py"},
     "yaml": {"templates/yaml_tree.py"},
 }
 

@@ -374,6 +374,22 @@ def test_a_template_of_cdk_names_the_folder_of_its_asset(tmp_path: Path) -> None
     assert text.split("\n")[place.line - 1][place.column - 1 :].startswith("896")
 
 
+def test_a_template_of_cdk_without_metadata_is_looked_up_in_the_manifest_of_assets(tmp_path: Path) -> None:
+    code = {"Code": {"S3Bucket": {"Fn::Sub": "cdk-${AWS::Region}"}, "S3Key": "9f.zip"}}
+    parameters = {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/v"}}
+    resources = {"Orders": {"Type": "AWS::Lambda::Function", "Properties": code}}
+    text = json.dumps({"Parameters": parameters, "Resources": resources})
+    [function] = read_all(tmp_path, text, "Shop.template.json")
+    assert (function.kind, function.code_path.unresolved) == ("cdk", "Code is in S3")
+    file = {"source": {"path": "asset.9f", "packaging": "zip"}, "destinations": {"here": {"objectKey": "9f.zip"}}}
+    (tmp_path / "Shop.assets.json").write_text(json.dumps({"files": {"9f": file}}), encoding="utf-8")
+    [function] = read_all(tmp_path, text, "Shop.template.json")
+    assert function.code_path.value == (tmp_path / "asset.9f").as_posix()
+    (tmp_path / "Shop.assets.json").write_text("{", encoding="utf-8")
+    [function] = read_all(tmp_path, text, "Shop.template.json")
+    assert function.code_path.value is None
+
+
 def test_functions_come_in_the_order_of_the_file_and_others_are_left_out(tmp_path: Path) -> None:
     text = "Resources:\n" + "".join(
         f"  {name}: {{Type: {kind}}}\n"
@@ -477,7 +493,7 @@ def test_aliases_of_aliases_are_gone_through_once(tmp_path: Path) -> None:
 
 def test_merges_without_end_are_refused(tmp_path: Path) -> None:
     wide = "a: &a {" + ", ".join(f"k{n}: 1" for n in range(2000)) + "}\n"
-    with pytest.raises(BadInputError, match="holds more than 1,000,000 values"):
+    with pytest.raises(BadInputError, match="merges more than 100,000 entries"):
         read_all(tmp_path, wide + "".join(f"m{n}: {{<<: *a}}\n" for n in range(1000)))
 
 
