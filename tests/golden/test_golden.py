@@ -214,7 +214,6 @@ def test_the_table_looks_as_it_did(run: str, style: str, update_golden: bool) ->
         ("json", "json"),
         ("csv", "csv"),
         ("markdown", "md"),
-        ("html", "html"),
         ("alpt", "alpt.json"),
         ("alpt-url", "alpt-url.txt"),
     ],
@@ -222,6 +221,11 @@ def test_the_table_looks_as_it_did(run: str, style: str, update_golden: bool) ->
 @pytest.mark.parametrize("run", RUNS)
 def test_a_format_reads_as_it_did(run: str, format_name: str, suffix: str, update_golden: bool) -> None:  # noqa: FBT001 - a fixture
     check(f"{run}.{suffix}", steady(render(RUNS[run](), format_name)), update=update_golden)
+
+
+@pytest.mark.parametrize("run", ["noisy", "nothing-qualifies"])
+def test_a_page_reads_as_it_did(run: str, update_golden: bool) -> None:  # noqa: FBT001 - a fixture
+    check(f"{run}.html", steady(render(RUNS[run](), "html")), update=update_golden)
 
 
 @pytest.mark.parametrize("run", RUNS)
