@@ -241,7 +241,7 @@ def dry_run(
         finally:
             if verbose:
                 for line in trap.tail() or ["(the handler printed nothing)"]:
-                    print(f"  | {line}", file=trap.stderr)
+                    print(text.inert(f"  | {line}"), file=trap.stderr)
         if template is not None:
             run = replace(run, function=replace(run.function, name=template.name))
         deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
