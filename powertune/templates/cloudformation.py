@@ -63,6 +63,7 @@ class _Reader:
     def read(self, kind: TemplateKind) -> ConfiguredFunction:
         """Return what is configured."""
         is_image = self._is_image()
+        environment, environment_unresolved = self._environment()
         return ConfiguredFunction(
             name=self._function.name,
             kind=kind,
@@ -75,7 +76,8 @@ class _Reader:
             handler=Configured(None) if is_image else self._property("Handler", _text),
             code_path=Configured(None) if is_image else self._code_path(),
             function_name=self._property("FunctionName", _text),
-            environment=self._environment(),
+            environment=environment,
+            environment_unresolved=environment_unresolved,
             layers=self._layers(),
             package_type="Image" if is_image else "Zip",
         )
@@ -84,6 +86,12 @@ class _Reader:
         """Return where a property is written, in words."""
         is_own = self._function.own is not None and name in self._function.own.entries
         return name if is_own else f"Globals.Function.{name}"
+
+    def _written(self, name: str) -> Node | None:
+        """Return the expression of a property; what is hidden may go before the global one."""
+        own = self._function.own
+        is_sure = not self._function.hidden or (own is not None and name in own.entries)
+        return self._function.properties.get(name) if is_sure else None
 
     def _unknown(self) -> str | None:
         """Return why a property that is not written here is not known to be absent."""
@@ -96,7 +104,7 @@ class _Reader:
         return Configured(default, origin=_BY_LAMBDA if default is not None else "")
 
     def _property(self, name: str, convert: Callable[[str], T | None], default: T | None = None) -> Configured[T]:
-        node = self._function.properties.get(name)
+        node = self._written(name)
         return self._absent(default) if node is None else self._value(node, self._origin(name), convert, default)
 
     def _value(
@@ -120,7 +128,7 @@ class _Reader:
 
     def _inside(self, name: str) -> Meaning | None:
         """Return what a property that holds a list or a map comes to, or None if it is not there."""
-        node = self._function.properties.get(name)
+        node = self._written(name)
         meaning = self._template.evaluator.meaning(node) if node else None
         return None if meaning is None or meaning.is_nothing else meaning
 
@@ -145,19 +153,20 @@ class _Reader:
             return self._unresolved(node, origin, meaning.unresolved or f"{origin} has no Size")
         return self._value(size, f"{origin}.Size", whole_number, 512)
 
-    def _environment(self) -> dict[str, Configured[str]]:
-        environment = self._inside("Environment")
-        if environment is None or not isinstance(environment.node, MapNode):
-            return {}
-        variables = environment.node.get("Variables")
-        meaning = self._template.evaluator.meaning(variables) if variables else None
-        if meaning is None or not isinstance(meaning.node, MapNode):
-            return {}
+    def _environment(self) -> tuple[dict[str, Configured[str]], str | None]:
+        """Return the variables, and why there may be others if that is so."""
+        meaning = self._inside("Environment")
+        if meaning and isinstance(meaning.node, MapNode) and "Variables" in meaning.node.entries:
+            meaning = self._template.evaluator.meaning(meaning.node.entries["Variables"].value)
+        if meaning is None:
+            return {}, self._unknown()
+        if not isinstance(meaning.node, MapNode):
+            return {}, meaning.unresolved
         values = {
             name: self._value(entry.value, f"{self._origin('Environment')}.Variables.{name}", str)
             for name, entry in meaning.node.entries.items()
         }
-        return {name: value for name, value in values.items() if value.value is not None or value.unresolved}
+        return {name: value for name, value in values.items() if value.value is not None or value.unresolved}, None
 
     def _is_image(self) -> bool:
         package = self._property("PackageType", _text).value

@@ -46,9 +46,9 @@ def replacements(template: Template, memory_mb: Mapping[str, int]) -> list[Repla
 
 def _change(template: Template, function: FunctionResource, memory: int) -> tuple[int, Replacement | None]:
     """Return the offset at which a function's memory is decided, and what to write there if it is to be changed."""
-    if function.generated or (function.hidden and _MEMORY not in function.properties.entries):
-        raise _refused(template, function, function.key.start, f"decided by {function.generated or function.hidden}")
     node = function.own.get(_MEMORY) if function.own else None
+    if node is None and (function.generated or function.hidden):
+        raise _refused(template, function, function.key.start, f"decided by {function.generated or function.hidden}")
     if node is None:
         change = _insertion(template, function, memory)
         common = function.properties.get(_MEMORY)

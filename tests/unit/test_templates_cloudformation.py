@@ -265,6 +265,27 @@ def test_what_an_include_may_set_is_unresolved(tmp_path: Path) -> None:
     assert function.memory_mb.unresolved == "Fn::Transform AWS::Include"
 
 
+def test_what_an_include_may_set_goes_before_globals(tmp_path: Path) -> None:
+    include = "Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://a/b.yaml}}"
+    function = read_sam(tmp_path, f"Timeout: 5\n{include}", globals_="MemorySize: 640")
+    assert function.memory_mb.unresolved == "Fn::Transform AWS::Include"
+    assert (function.environment, function.environment_unresolved) == ({}, "Fn::Transform AWS::Include")
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("!If [IsHere, {Variables: {A: b}}, {}]", "Fn::If IsHere: Ref AWS::Region"),
+        ("{Variables: !ImportValue all}", "Fn::ImportValue all"),
+        ("!Ref AWS::NoValue", None),
+        ("{Variables: {}}", None),
+    ],
+)
+def test_variables_that_may_be_there_are_said(tmp_path: Path, written: str, why: str | None) -> None:
+    function = read_sam(tmp_path, f"Environment: {written}")
+    assert (function.environment, function.environment_unresolved) == ({}, why)
+
+
 def test_functions_made_by_a_loop_are_named_and_unresolved(tmp_path: Path) -> None:
     text = (
         SAM
@@ -489,6 +510,26 @@ def test_aliases_of_aliases_are_gone_through_once(tmp_path: Path) -> None:
     assert "more than 65,536 characters" in function.runtime.unresolved
     [function] = read_all(tmp_path, BOMB + "Resources: {F: {Type: AWS::Lambda::Function, Properties: {Layers: *n}}}\n")
     assert [layer.value for layer in function.layers] == [None, None]
+
+
+@pytest.mark.parametrize("text", ["{{resolve:", "${", "${A", "a,", "x"])
+def test_texts_without_end_are_not_gone_through(tmp_path: Path, text: str) -> None:
+    long = text * (400_000 // len(text))
+    properties = {
+        "Timeout": {"Fn::Sub": long},
+        "Runtime": long,
+        "Handler": {"Fn::Select": [0, {"Fn::Split": [",", long]}]},
+        "FunctionName": {"Fn::Select": [0, {"Ref": "Long"}]},
+        "MemorySize": 512,
+    }
+    template = {
+        "Parameters": {"Long": {"Type": "CommaDelimitedList", "Default": long}},
+        "Resources": {"A": {"Type": "AWS::Lambda::Function", "Properties": properties}},
+    }
+    [function] = read_all(tmp_path, json.dumps(template), "a.json")
+    assert function.memory_mb.value == 512
+    for value in (function.timeout_s, function.runtime, function.handler, function.function_name):
+        assert "more than 65,536 characters" in str(value.unresolved)
 
 
 def test_merges_without_end_are_refused(tmp_path: Path) -> None:
