@@ -195,7 +195,11 @@ class _Reader:
                 why = f"{printable(path, limit=80)} is elsewhere" if path else f"{origin} is empty"
             case MapNode(entries=entries) if "ZipFile" in entries:
                 why = "the code is in the template"
-            case MapNode():
+            case MapNode(entries=entries):
+                key = self._template.evaluator.meaning(entries["S3Key"].value) if "S3Key" in entries else Meaning()
+                local = self._template.assets.get(key.text or "")
+                if local and key.node:
+                    return Configured(local, self._document.place(key.node.start), "asset of CDK")
                 why = f"{origin} is in S3"
             case _:
                 why = meaning.unresolved or f"{origin} is no path"

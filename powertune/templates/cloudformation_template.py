@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from powertune.model.configured import TemplateKind
 from powertune.templates import sam_globals
+from powertune.templates.cdk_assets import asset_paths
 from powertune.templates.document import Document
 from powertune.templates.inputs import Inputs
 from powertune.templates.intrinsics import Evaluator, call_of, described
@@ -14,6 +16,7 @@ _SAM_FUNCTION = "AWS::Serverless::Function"
 _FUNCTIONS = (_SAM_FUNCTION, "AWS::Lambda::Function")
 ASSET_PATH = "aws:asset:path"
 _CDK_METADATA = {ASSET_PATH, "aws:cdk:path"}
+_CDK_PARAMETER = "BootstrapVersion"
 _FOR_EACH = "Fn::ForEach"
 _TRANSFORM = "Fn::Transform"
 
@@ -50,21 +53,22 @@ class Template:
         self.evaluator = Evaluator(tree, inputs.parameters)
         resources = tree.get("Resources")
         self.resources = resources if isinstance(resources, MapNode) else MapNode({}, 0, 0, flow=False)
+        self._is_cdk = _CDK_PARAMETER in _names(tree.get("Parameters"))
         self._globals = sam_globals.of_functions(tree)
         self.functions = tuple(self._functions())
 
     @property
     def kind(self) -> TemplateKind:
-        """Who wrote the template: CDK leaves metadata, SAM has resources of its own."""
-        for entry in self.resources.entries.values():
-            match entry.value:
-                case MapNode(entries={"Metadata": Entry(value=MapNode(entries=metadata))}) if (
-                    _CDK_METADATA & metadata.keys()
-                ):
-                    return "cdk"
-                case _:
-                    pass
+        """Who wrote the template: CDK leaves metadata or a parameter, SAM has resources of its own."""
+        resources = [entry.value for entry in self.resources.entries.values() if isinstance(entry.value, MapNode)]
+        if self._is_cdk or any(_CDK_METADATA & _names(resource.get("Metadata")) for resource in resources):
+            return "cdk"
         return "sam" if any(function.is_sam for function in self.functions) else "cloudformation"
+
+    @cached_property
+    def assets(self) -> dict[str, str]:
+        """Paths of the code that CDK left beside the template, by key in S3."""
+        return asset_paths(self.document)
 
     def resource(self, name: str, types: dict[str, str]) -> tuple[MapNode, str] | None:
         """Return the resource of that logical id if it is of one of these types, and what `types` has for its type."""
@@ -108,6 +112,10 @@ class Template:
             name = transform.get("Name") if isinstance(transform, MapNode) else None
             hidden = described(_TRANSFORM, name or transform)
         return FunctionResource(key, resource, own, properties, is_sam, hidden)
+
+
+def _names(node: Node | None) -> set[str]:
+    return set(node.entries) if isinstance(node, MapNode) else set()
 
 
 def _type_of(resource: Node) -> str | None:

@@ -374,6 +374,22 @@ def test_a_template_of_cdk_names_the_folder_of_its_asset(tmp_path: Path) -> None
     assert text.split("\n")[place.line - 1][place.column - 1 :].startswith("896")
 
 
+def test_a_template_of_cdk_without_metadata_is_looked_up_in_the_manifest_of_assets(tmp_path: Path) -> None:
+    code = {"Code": {"S3Bucket": {"Fn::Sub": "cdk-${AWS::Region}"}, "S3Key": "9f.zip"}}
+    parameters = {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/v"}}
+    resources = {"Orders": {"Type": "AWS::Lambda::Function", "Properties": code}}
+    text = json.dumps({"Parameters": parameters, "Resources": resources})
+    [function] = read_all(tmp_path, text, "Shop.template.json")
+    assert (function.kind, function.code_path.unresolved) == ("cdk", "Code is in S3")
+    file = {"source": {"path": "asset.9f", "packaging": "zip"}, "destinations": {"here": {"objectKey": "9f.zip"}}}
+    (tmp_path / "Shop.assets.json").write_text(json.dumps({"files": {"9f": file}}), encoding="utf-8")
+    [function] = read_all(tmp_path, text, "Shop.template.json")
+    assert function.code_path.value == (tmp_path / "asset.9f").as_posix()
+    (tmp_path / "Shop.assets.json").write_text("{", encoding="utf-8")
+    [function] = read_all(tmp_path, text, "Shop.template.json")
+    assert function.code_path.value is None
+
+
 def test_functions_come_in_the_order_of_the_file_and_others_are_left_out(tmp_path: Path) -> None:
     text = "Resources:\n" + "".join(
         f"  {name}: {{Type: {kind}}}\n"
