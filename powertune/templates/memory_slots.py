@@ -96,6 +96,12 @@ def checked_edits(
     before, files = read(document, Files()), Files.after(made)
     after = read(files.document(document.path), files)
     changed = functions_changed(before, after, memory_mb, shown=document.shown)
+    for was, now in zip(before, after, strict=True):
+        if was.memory_mb.value is not None and now.memory_mb.value is None:
+            raise BadInputError(
+                f"the memory of {printable(was.name, limit=80)} would no longer be one: {now.memory_mb.unresolved}",
+                hint=f"edit {document.shown} by hand",
+            )
     places = {function.name: function.memory_mb.place for function in after}
     return tuple(
         replace(edit, changed=tuple(name for name in changed if (place := places[name]) and place.file == edit.file))
