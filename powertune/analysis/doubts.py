@@ -39,7 +39,7 @@ def doubts(
         yield RunWarning(
             "scaled-from-this-machine",
             "durations are scaled from one machine's CPU, which is not Lambda's: the shape holds, the scale may not",
-            "give a duration known from production with --duration-at MB=MS",
+            "give durations known from production with --duration-at MB=MS or --anchor FILE, or add --calibrate",
         )
     if ok and cold_start_rate and not any(size.init_ms for size in ok):
         yield RunWarning(

@@ -148,11 +148,15 @@ class IsolatedHandler:
                 "tmp_mb": None if self._lies_in_tmp(python, worker) else launch.tmp_mb,
             }
             self._line = here
-            self._watcher = Watcher({"keep": keep}, pass_fds=[there.fileno()])
-        try:
-            self._pid = self._watcher.hear()["pid"]
-        except WatcherError:
-            raise FunctionFailedError("no process could be started for the handler", hint="run again") from None
+            try:
+                self._watcher = Watcher({"keep": keep}, pass_fds=[there.fileno()])
+                self._pid = self._watcher.hear()["pid"]
+            except (OSError, WatcherError) as cause:
+                why = f": {cause.strerror}" if isinstance(cause, OSError) else ""
+                raise FunctionFailedError(
+                    f"no process could be started for the handler{why}",
+                    hint="look for what keeps this machine from starting processes: memory, limits, other programs",
+                ) from None
         greeting = self._receive(self._start_within_s)
         if not isinstance(greeting, dict) or "python" not in greeting:
             raise UsageError(
@@ -295,7 +299,9 @@ class IsolatedHandler:
             asked: list[socket.socket | Watcher] = [self._watcher] if closed else [self._line, self._watcher]
             ready = select.select(asked, [], [], left_s)[0]
             if self._line in ready:
-                part = self._line.recv(1 << 16)
+                part = b""
+                with suppress(OSError):  # it ended without reading what it was sent
+                    part = self._line.recv(1 << 16)
                 closed = not part
                 if closed:  # how it ended comes from its keeper, if it has
                     until = min(until, time.monotonic() + 1.0)

@@ -7,8 +7,8 @@ quick start.
 
 Protocol, a JSON value a line. First line in: `{"watch": pid}`, or `{"keep": {...}}` with what `_Keeper` and `_become`
 read, which is answered by `{"pid"}`. Then in: `"begin"`, answered by `"ready"`; `"end"`, answered by what was seen
-since. Out, by itself, once: `{"died": wait status, "why": null | "memory" | "processes"}`. At the end of its orders it
-kills what it keeps and ends.
+since. Out, by itself, once: `{"died": wait status, "why": null | "memory" | "processes"}`. At `"over"`, or the end of
+its orders, it kills what it keeps and ends.
 """
 
 import json
@@ -159,10 +159,11 @@ class _Process:
 
 
 class Tree:
-    """A process and all below it."""
+    """A process and all below it; where this process is its keeper, orphans that came to be its own children, too."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, *, is_kept: bool = False) -> None:
         self._root = root
+        self._is_kept = is_kept
         self._processes: dict[int, _Process] = {root: _Process(root)}
         self._past_cpu_ns = 0
         self.queues: list[tuple[float, float]] = []
@@ -200,11 +201,15 @@ class Tree:
 
     def find(self) -> None:
         """Find new threads and processes."""
-        for process in list(self._processes.values()):
-            for child in process.find():
-                if child not in self._processes and child != os.getpid():
-                    self._processes[child] = _Process(child, process.pid)
-                    self._processes[child].find()
+        found: list[tuple[int, int | None]] = [
+            (child, process.pid) for process in list(self._processes.values()) for child in process.find()
+        ]
+        if self._is_kept:
+            found += [(orphan, None) for orphan in children_of(os.getpid())]
+        for child, parent in found:
+            if child not in self._processes and child != os.getpid():
+                self._processes[child] = _Process(child, parent)
+                self._processes[child].find()
 
     def weigh(self) -> None:
         """Measure memory."""
@@ -355,7 +360,9 @@ class _Orders:
         if not end:
             return None
         self._data = rest
-        return json.loads(line)
+        order = json.loads(line)
+        self.over = self.over or order == "over"
+        return order
 
     def first(self) -> Any:
         """Return the first order, which says what to do."""
@@ -436,7 +443,7 @@ def main() -> None:
             os.close(first["keep"]["fd"])
         _say({"pid": keeper.pid})
     try:
-        serve(orders, Tree(keeper.pid if keeper else first["watch"]), keeper)
+        serve(orders, Tree(keeper.pid if keeper else first["watch"], is_kept=keeper is not None), keeper)
     except (BrokenPipeError, ConnectionResetError):
         pass  # powertune is gone
     finally:

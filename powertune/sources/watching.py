@@ -34,6 +34,7 @@ class Watcher:
     """The watcher's process. Orders and answers are lines of JSON, as its file says."""
 
     def __init__(self, order: object, *, pass_fds: Sequence[int] = ()) -> None:
+        """Start it with its first order. Raises OSError or WatcherError."""
         self._data = b""
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a file of ours
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("watcher.py"))],
@@ -41,7 +42,11 @@ class Watcher:
             stdout=subprocess.PIPE,
             pass_fds=pass_fds,
         )
-        self.tell(order)
+        try:
+            self.tell(order)
+        except WatcherError:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """Return the descriptor of its answers."""
@@ -73,8 +78,13 @@ class Watcher:
         return json.loads(line)
 
     def close(self) -> None:
-        """Let it end, which it does at the end of its orders, and wait for that."""
-        with suppress(OSError):
+        """Let it end and wait for that.
+
+        It is told to: a process that the handler has forked off may hold on to the pipe, whose end it also goes by.
+        """
+        with suppress(WatcherError):
+            self.tell("over")
+        with suppress(OSError, ValueError, subprocess.TimeoutExpired):
             self._process.communicate(timeout=_ANSWER_WITHIN_S)
         if self._process.poll() is None:
             self._process.kill()

@@ -78,6 +78,18 @@ def takes_a_gigabyte_in_children(_event: Any, _context: Any) -> None:
     time.sleep(600)
 
 
+def takes_a_gigabyte_in_a_daemon(_event: Any, _context: Any) -> None:
+    child = os.fork()
+    if not child:
+        if not os.fork():
+            held = b"x" * (1024 << 20)
+            time.sleep(600)
+            del held
+        os._exit(0)
+    os.waitpid(child, 0)
+    time.sleep(600)
+
+
 def writes_a_file_larger_than_tmp(_event: Any, _context: Any) -> None:
     with Path("large").open("wb") as stream:
         stream.truncate(600 << 20)
