@@ -67,9 +67,7 @@ class OneConfigured(Inputs):
     ] = None
     function: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="The one in it.", rich_help_panel=_CONFIGURED, autocompletion=function_names
-        ),
+        typer.Option(metavar="NAME", help="The one in it.", rich_help_panel=_CONFIGURED, autocompletion=function_names),
     ] = None
 
 
