@@ -63,9 +63,9 @@ class Pick:
 def apply(
     context: typer.Context,
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Saved runs, or what gate --save wrote.")],
-    strategy: Annotated[
+    pick: Annotated[
         Literal["cost", "speed", "balanced"] | None,
-        typer.Option("-s", "--strategy", help="Take this pick. \\[default: the run's own]"),
+        typer.Option(help="Which of the run's three. \\[default: the recommended one]"),
     ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Print the patch, and write nothing.")] = False,
     shared: Annotated[
@@ -85,7 +85,7 @@ def apply(
     on AWS gets the size in place of a template, after a question.
     """
     _check_combination(on_live, configured, diff=diff)
-    picks = [pick for file in runs for pick in _picks(file, strategy)]
+    picks = [pick for file in runs for pick in _picks(file, pick)]
     if on_live.live:
         left_out = _apply_live(picks, configured, on_live)
     else:

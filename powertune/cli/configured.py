@@ -34,19 +34,19 @@ REFUSED: Mapping[str, str] = {
     "insights": _ONE_RUN,
     "latest": _CONSENT,
     "live": _CONSENT,
+    "pick": _ONE_RUN,
     "plan": _ONE_RUN,
     "recalibrate": _ONE_RUN,
     "runtime_api": "it goes with the command behind it",
+    "shared": _CONSENT,
     "yes": _CONSENT,
 }
 """Options that neither a file nor the environment may give, and why."""
 
 _HIDDEN = {
-    "apply": frozenset({"strategy"}),
     "policy": frozenset({"log_group", "payload", "pre_processor", "post_processor"}),
 }
-"""A policy is for what its own line says: permissions that nobody asked for are none of the project's habits. And a
-saved run has been made for a strategy."""
+"""A policy is for what its own line says: permissions that nobody asked for are none of the project's habits."""
 _WITHOUT_SETTINGS = frozenset({"config", "completion"})
 _KEPT = "powertune.settings"
 

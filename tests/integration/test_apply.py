@@ -158,7 +158,7 @@ def test_a_patch_can_be_applied_by_git(
 def test_another_pick_can_be_asked_for(powertune: Command, saved: Callable[..., str]) -> None:
     run = saved({"orders-prod": 256}, "--tolerance", "0")
     picks = json.loads(Path(run).read_text(encoding="utf-8"))["recommendation"]
-    done = powertune("apply", run, "--template", "template.yaml", "-s", "speed")
+    done = powertune("apply", run, "--template", "template.yaml", "--pick", "speed")
     assert f"512 to {picks['speed']['memory_mb']} MB" in done.out or "it has 512 MB already" in done.err
 
 
