@@ -85,7 +85,7 @@ def apply(
     on AWS gets the size in place of a template, after a question.
     """
     _check_combination(on_live, configured, diff=diff)
-    picks = [pick for file in runs for pick in _picks(file, pick)]
+    picks = [found for file in runs for found in _picks(file, pick)]
     if on_live.live:
         left_out = _apply_live(picks, configured, on_live)
     else:
