@@ -92,7 +92,7 @@ def _details(judgement: Judgement) -> str:
     where = verdicts.place_of(judgement.place)
     lines = [f"**{escape(verdicts.name_of(judgement))}** {escape(where)}".rstrip(), ""]
     lines += [f"- {_said(check)}" for check in verdicts.checks_worst_first(judgement)]
-    about = (verdicts.change_in_words(judgement), verdicts.basis_of(judgement))
+    about = (verdicts.untold_change(judgement), verdicts.basis_of(judgement))
     return "\n".join([*lines, *(f"- *{escape(line)}*" for line in about if line), ""])
 
 
