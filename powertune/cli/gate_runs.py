@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class Recordings:
     """Runs in files: saved ones as they were saved, and those that recordings give.
 
-    With `anew` saved ones are worked out again, too, by what is asked for now; but dry runs, which would lose how much
-    of their work was computing. `reading` is how to read recordings. Raises PowertuneError.
+    Saved ones that were made otherwise than is asked for now are worked out again; but dry runs, which would lose how
+    much of their work was computing. `reading` is how to read recordings. Raises PowertuneError.
     """
 
-    def __init__(self, files: Sequence[str], asked: "Asked", reading: Mapping[str, Any], *, anew: bool) -> None:
+    def __init__(self, files: Sequence[str], asked: "Asked", reading: Mapping[str, Any]) -> None:
         from powertune import api  # noqa: PLC0415 - a usage error needs none of it
         from powertune.sources.baseline import read_saved  # noqa: PLC0415
 
@@ -38,7 +38,7 @@ class Recordings:
         self._recordings = []
         for file in files:
             saved = read_saved(file)
-            if saved is None or (anew and not any(map(_is_dry, saved))):
+            if saved is None or any(asked.otherwise(run) for run in saved if not _is_dry(run)):
                 self._recordings.append(file)
             else:
                 self.runs += saved
