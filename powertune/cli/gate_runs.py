@@ -2,6 +2,8 @@
 
 import contextlib
 import platform
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,15 +137,11 @@ def _dry_run(
         options["current_memory_mb"] = function.subject.memory_mb
     if handler is None:
         raise BadInputError("its handler is not known", hint="set `handler` for it in the settings")
-    if not folder.is_dir():
-        raise BadInputError(
-            f"its code, {text.printable(folder)}, is no folder", hint="build or unpack it first, where it is configured"
-        )
     python = own.python  # a name to look for on PATH, or a file
     if python is not None and Path(python).exists():
         python = str(Path(python).absolute())
     progress.note(f"{name}: running {handler}")
-    with contextlib.chdir(folder):
+    with _unpacked(folder) as root, contextlib.chdir(root):
         run = api.dry_run(
             handler,
             events=events,
@@ -159,6 +157,24 @@ def _dry_run(
             **options,
         )
     return replace(run, function=replace(run.function, name=name))
+
+
+@contextlib.contextmanager
+def _unpacked(code: Path) -> Iterator[Path]:
+    """Give the folder with a function's code, unpacked for as long as it runs where it is an archive."""
+    if code.is_dir():
+        yield code
+        return
+    with tempfile.TemporaryDirectory(prefix="powertune-") as folder:
+        try:
+            with zipfile.ZipFile(code) as archive:
+                archive.extractall(folder)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise BadInputError(
+                f"its code, {text.printable(code)}, is neither a folder nor a zip archive",
+                hint="build it first, where it is configured",
+            ) from error
+        yield Path(folder)
 
 
 def _speed_ratio(architecture: str | None) -> float | None:
