@@ -2,6 +2,8 @@
 
 import contextlib
 import platform
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
 class Recordings:
     """Runs in files: saved ones as they were saved, and those that recordings give.
 
-    With `anew` saved ones are worked out again, too, by what is asked for now; but dry runs, which would lose how much
-    of their work was computing. `reading` is how to read recordings. Raises PowertuneError.
+    Saved ones that were made otherwise than is asked for now are worked out again; but dry runs, which would lose how
+    much of their work was computing. `reading` is how to read recordings. Raises PowertuneError.
     """
 
-    def __init__(self, files: Sequence[str], asked: "Asked", reading: Mapping[str, Any], *, anew: bool) -> None:
+    def __init__(self, files: Sequence[str], asked: "Asked", reading: Mapping[str, Any]) -> None:
         from powertune import api  # noqa: PLC0415 - a usage error needs none of it
         from powertune.sources.baseline import read_saved  # noqa: PLC0415
 
@@ -38,7 +40,7 @@ class Recordings:
         self._recordings = []
         for file in files:
             saved = read_saved(file)
-            if saved is None or (anew and not any(map(_is_dry, saved))):
+            if saved is None or any(asked.otherwise(run) for run in saved if not _is_dry(run)):
                 self._recordings.append(file)
             else:
                 self.runs += saved
@@ -135,15 +137,11 @@ def _dry_run(
         options["current_memory_mb"] = function.subject.memory_mb
     if handler is None:
         raise BadInputError("its handler is not known", hint="set `handler` for it in the settings")
-    if not folder.is_dir():
-        raise BadInputError(
-            f"its code, {text.printable(folder)}, is no folder", hint="build or unpack it first, where it is configured"
-        )
     python = own.python  # a name to look for on PATH, or a file
     if python is not None and Path(python).exists():
         python = str(Path(python).absolute())
     progress.note(f"{name}: running {handler}")
-    with contextlib.chdir(folder):
+    with _unpacked(folder) as root, contextlib.chdir(root):
         run = api.dry_run(
             handler,
             events=events,
@@ -159,6 +157,24 @@ def _dry_run(
             **options,
         )
     return replace(run, function=replace(run.function, name=name))
+
+
+@contextlib.contextmanager
+def _unpacked(code: Path) -> Iterator[Path]:
+    """Give the folder with a function's code, unpacked for as long as it runs where it is an archive."""
+    if code.is_dir():
+        yield code
+        return
+    with tempfile.TemporaryDirectory(prefix="powertune-") as folder:
+        try:
+            with zipfile.ZipFile(code) as archive:
+                archive.extractall(folder)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise BadInputError(
+                f"its code, {text.printable(code)}, is neither a folder nor a zip archive",
+                hint="build it first, where it is configured",
+            ) from error
+        yield Path(folder)
 
 
 def _speed_ratio(architecture: str | None) -> float | None:

@@ -24,7 +24,7 @@ def dry_run(rounds: int, monkeypatch: pytest.MonkeyPatch) -> TuningRun:
         "gated_handlers:handler",
         isolate=True,
         env={"ROUNDS": str(rounds)},
-        samples=20,
+        samples=30,  # the default, for work as short as this
         sizes=[512, MEMORY_MB],
         current_memory_mb=MEMORY_MB,
     )
