@@ -12,6 +12,8 @@ MAX_LAYERS = 5
 RUNTIME_SHARE_MB = 25.0
 """What Lambda's own runtime keeps in memory beside a bare interpreter: functions that do nothing log 36 to 40 MB used
 (REPORT lines of 2021 to 2023), a bare Python 10 to 14 MB."""
+MAX_CODE_BYTES = 250 * 1024 * 1024
+"""Limit of code and layers together, unpacked."""
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 """Limit of a synchronous request and of its response."""
 

@@ -1,7 +1,7 @@
 """`powertune dry-run`: a handler called on this machine, scaled to every memory size."""
 
 import re
-from contextlib import chdir, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -188,17 +188,18 @@ def dry_run(
     known_durations_ms = _known_durations(scaling.duration_at or [], scaling.anchor or [])
     # Imported here: what a dry run needs must not slow down --help and usage errors.
     from powertune import api  # noqa: PLC0415
+    from powertune.cli.from_template import where_it_runs  # noqa: PLC0415
     from powertune.progress import progress_for  # noqa: PLC0415
     from powertune.sources.containment import OutputTrap  # noqa: PLC0415
     from powertune.sources.deployment import environment_from  # noqa: PLC0415
 
     events = _events(payload, payloads, seed)
     environment = environment_from(deployed.env_file or [], deployed.env or [])
-    layers, folder, python = [str(Path(layer).absolute()) for layer in deployed.layer or []], Path(), deployed.python
+    layers, python = [str(Path(layer).absolute()) for layer in deployed.layer or []], deployed.python
     if template is not None:
         wanted = {**template.known, **wanted}
         environment, layers = {**template.environment, **environment}, layers or list(template.layers)
-        handler, folder = template.handler, template.folder
+        handler = template.handler
         timeout = timeout if timeout != MAX_TIMEOUT_S else template.timeout_s or timeout
         if python is not None and Path(python).exists():  # else a name to look for on PATH
             python = str(Path(python).absolute())
@@ -229,7 +230,7 @@ def dry_run(
                     with ended_by_signals():
                         run = api.dry_run_command([handler or "", *(arguments or [])], **measuring)
                 else:
-                    with chdir(folder):
+                    with nullcontext() if template is None else where_it_runs(template.code):
                         run = api.dry_run(
                             handler or "",
                             isolate=deployed.isolate,

@@ -1,11 +1,15 @@
 """A function as a template deploys it, ready to be run here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile, ZipFile
 
 from powertune import text
+from powertune.aws_lambda.memory import MAX_CODE_BYTES
 from powertune.errors import BadInputError
 from powertune.model.configured import ConfiguredFunction
 
@@ -20,8 +24,8 @@ class FromTemplate:
     name: str
     """What the template calls it."""
     handler: str
-    folder: Path
-    """Where its code is, and where it runs."""
+    code: Path
+    """Folder or archive."""
     environment: Mapping[str, str]
     layers: Sequence[str]
     """Full paths of folders."""
@@ -33,18 +37,13 @@ class FromTemplate:
 def from_template(configured: ConfiguredFunction, *, handler: str | None = None) -> FromTemplate:
     """Return how a function is to be run. `handler`, from the working directory, takes the place of its own.
 
-    What could not be resolved in environment and layers is left out. Raises BadInputError where its code is not here,
-    or it is none that can be called here.
+    What could not be resolved in environment and layers is left out. Raises BadInputError where it is none that
+    can be called here.
     """
     if handler is None:
         why = why_not_run(configured)
         if why is not None:
             raise BadInputError(f"{text.printable(configured.name, limit=80)} {why[0]}", hint=why[1])
-    folder = Path((configured.code_path.value if handler is None else None) or ".")
-    if not folder.is_dir():
-        raise BadInputError(
-            f"its code, {text.printable(folder)}, is no folder", hint="build or unpack it first, where it is configured"
-        )
     settled = {
         "current_memory_mb": configured.memory_mb.value,
         "ephemeral_storage_mb": configured.ephemeral_storage_mb.value,
@@ -54,7 +53,7 @@ def from_template(configured: ConfiguredFunction, *, handler: str | None = None)
     return FromTemplate(
         configured.name,
         handler or configured.handler.value or "",
-        folder,
+        Path((configured.code_path.value if handler is None else None) or "."),
         {name: value.value for name, value in configured.environment.items() if value.value is not None},
         [str(Path(layer.value).resolve()) for layer in configured.layers if layer.value is not None],
         configured.timeout_s.value,
@@ -75,3 +74,32 @@ def why_not_run(configured: ConfiguredFunction) -> tuple[str, str] | None:
             why = text.printable(value.unresolved or "the template does not say")
             return f"is not run here: its {what} is not known, {why}", f"set `handler` in the settings, or {hint}"
     return None
+
+
+@contextmanager
+def where_it_runs(code: Path) -> Iterator[None]:
+    """Work in the folder of a function's code, unpacked for the time being where it is an archive.
+
+    Raises BadInputError where it is neither, or larger than Lambda takes.
+    """
+    if code.is_dir():
+        with chdir(code):
+            yield
+        return
+    with TemporaryDirectory(prefix="powertune-") as folder:
+        try:
+            with ZipFile(code) as archive:
+                unpacked_bytes = sum(item.file_size for item in archive.infolist())
+                if unpacked_bytes > MAX_CODE_BYTES:
+                    raise BadInputError(
+                        f"its code, {text.printable(code)}, is larger than Lambda takes, unpacked: 250 MB",
+                        hint="leave out what it does not need",
+                    )
+                archive.extractall(folder)
+        except (OSError, BadZipFile) as error:
+            raise BadInputError(
+                f"its code, {text.printable(code)}, is neither a folder nor a zip archive",
+                hint="build it first, where it is configured",
+            ) from error
+        with chdir(folder):
+            yield

@@ -28,8 +28,20 @@ class Asked:
     given: Collection[str]
     """Options that the command line itself has: settings of a function do not count against these."""
     options: "Options"
+    said: "Options"
+    """Those of `options` that somebody gave."""
     fail_on: FailOn
     conditions: Sequence[Condition]
+
+    def otherwise(self, run: TuningRun) -> bool:
+        """Tell whether a saved run was made otherwise than is asked for now."""
+        kept: Mapping[str, object] = {
+            **run.choice,
+            "strategy": run.recommendation.strategy,
+            "region": run.pricing.region,
+            "architecture": run.pricing.architecture,
+        }
+        return any(kept.get(name) != value for name, value in self.said.items())
 
     def options_of(self, function: str) -> "Options":
         """Return how to choose and what to charge for a function."""

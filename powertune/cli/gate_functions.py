@@ -1,11 +1,14 @@
 """Which functions a gate is about, what is configured for each, and which runs are theirs."""
 
-from collections.abc import Mapping, Sequence
+import platform
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from powertune import text
+from powertune.aws_lambda.host_speed import architecture_of
+from powertune.cli.from_template import why_not_run
 from powertune.errors import BadInputError, UsageError
 from powertune.gate.verdict import Subject
 from powertune.model.configured import ConfiguredFunction
@@ -104,17 +107,26 @@ def with_current(functions: Sequence[GatedFunction], current_mb: int | None) -> 
 
 
 def matched(
-    runs: Sequence[TuningRun], functions: Sequence[GatedFunction], settings: "Settings", *, from_templates: bool
+    runs: Sequence[TuningRun],
+    known: Sequence[GatedFunction],
+    settings: "Settings",
+    patterns: Sequence[str],
+    *,
+    from_templates: bool,
 ) -> tuple[list[tuple[GatedFunction, TuningRun]], list[RunWarning]]:
     """Return each run with its function, in the order of the functions, and warnings of what is left over.
 
-    Without templates every run is of a function of its own, configured as the run says. Raises BadInputError where no
-    run is of any function.
+    `patterns` say which functions are wanted. Without templates every run is of a function of its own, configured as
+    the run says. Raises PowertuneError for a pattern that means none, and where no run is of any function.
     """
     if not from_templates:
-        return [(_of_run(run, functions, settings), run) for run in runs], []
+        of_runs = [_of_run(run, known, settings) for run in runs]
+        functions, warnings = wanted(of_runs, patterns)
+        of_each = zip(of_runs, runs, strict=True)
+        return [(own, run) for own, run in of_each if any(own is one for one in functions)], warnings
+    functions, warnings = wanted(known, patterns)
     if len(runs) == len(functions) == 1:
-        return [(functions[0], runs[0])], []
+        return [(functions[0], runs[0])], warnings
     pairs = [(function, run) for function in functions for run in runs if function.is_called(run.function.name)]
     met = [run for _, run in pairs]
     missing = [function.subject.name for function in functions if not any(function is one for one, _ in pairs)]
@@ -124,11 +136,10 @@ def matched(
             f"the runs are of {_some(strangers)}, and the template has {_some(missing)}",
             hint="choose one of each with --function and one RUN, or leave out --template",
         )
-    warnings = []
     if missing:
         message = f"not judged, as no run is theirs: {_some(missing)}"
         warnings.append(RunWarning("no-run", message, "give more runs, or choose functions with --function"))
-    if strangers:
+    if strangers and not patterns:
         message = f"runs of functions that the template does not have are left out: {_some(strangers)}"
         warnings.append(RunWarning("no-function", message, "name their --template, too"))
     return pairs, warnings
@@ -162,3 +173,24 @@ def _of_run(run: TuningRun, functions: Sequence[GatedFunction], settings: "Setti
     if own.subject.memory_mb is not None:
         return own
     return replace(own, subject=replace(own.subject, memory_mb=run.function.current_memory_mb))
+
+
+def doubts_of(function: GatedFunction) -> Iterator[RunWarning]:
+    """Yield what a function has when it is deployed and not when it runs here."""
+    configured, name = function.configured, text.printable(function.subject.name, limit=80)
+    if configured is None or (function.settings.handler is None and why_not_run(configured) is not None):
+        return
+    unset = [
+        text.printable(variable, limit=40) for variable, value in configured.environment.items() if value.value is None
+    ]
+    if unset and not function.settings.env_file:
+        message = (
+            f"{name} runs without {', '.join(unset[:_MOST_NAMED])}, whose values are known only when it is deployed"
+        )
+        yield RunWarning("unset-variables", message, "give it values to run with by `env_file` in the settings")
+    if any(layer.value is None for layer in configured.layers):
+        message = f"{name} runs without a layer that is not on this machine"
+        yield RunWarning("absent-layer", message, "install what is in it here, or name an interpreter by `python`")
+    if configured.architecture.value == "arm64" and architecture_of(platform.machine()) != "arm64":
+        message = f"{name} is for arm64 and runs on another architecture here: verdicts allow for a factor of two"
+        yield RunWarning("other-architecture", message, "run the gate on arm64 for absolute durations")

@@ -11,7 +11,7 @@ import typer
 from powertune.cli import options
 from powertune.cli.configured import given_on_line, settings_of
 from powertune.cli.gate_demands import Asked, Baseline, find_baseline
-from powertune.cli.gate_functions import GatedFunction, configured_functions, matched, wanted, with_current
+from powertune.cli.gate_functions import GatedFunction, configured_functions, doubts_of, matched, wanted, with_current
 from powertune.cli.gate_runs import Measuring, Recordings, dry_runs
 from powertune.cli.interrupts import ended_by_signals
 from powertune.cli.template_options import parameters_of
@@ -26,6 +26,7 @@ from powertune.progress import progress_for
 from powertune.sources.baseline import DEFAULT_BASELINE
 
 if TYPE_CHECKING:
+    from powertune.charging import Options
     from powertune.cli.gate_options import Judging, Running
     from powertune.cli.reading import Reading
     from powertune.cli.template_options import WhatIsConfigured
@@ -51,6 +52,7 @@ def judged(
         settings=settings,
         given=given,
         options=options.tuning_options(choosing, pricing),
+        said=_said(choosing, pricing),
         fail_on=parse_fail_on([NEVER] if judging.soft_fail else judging.fail_on or ["error"]),
         conditions=[parse_condition(condition) for condition in judging.fail_if or []],
     )
@@ -61,12 +63,8 @@ def judged(
     found: list[tuple[GatedFunction, TuningRun | Judgement]]
     with progress_for(quiet=delivery.quiet, color=not delivery.no_color) as progress, ended_by_signals():
         if files:
-            recordings = Recordings(
-                files, asked, {**asdict(reading), "progress": progress}, anew=_is_said(choosing, pricing)
-            )
-            pairs, warnings = matched(recordings.runs, known, settings, from_templates=bool(templates))
-            chosen, skipped = wanted([function for function, _ in pairs], patterns)
-            pairs = [(function, run) for function, run in pairs if any(function is one for one in chosen)]
+            recordings = Recordings(files, asked, {**asdict(reading), "progress": progress})
+            pairs, warnings = matched(recordings.runs, known, settings, patterns, from_templates=bool(templates))
             functions = with_current([function for function, _ in pairs], current_mb)
             demands, baseline = _held_against(functions, asked, baseline_file, default_baseline)
             found = [
@@ -74,9 +72,9 @@ def judged(
                 for function, (_, run) in zip(functions, pairs, strict=True)
             ]
         else:
-            warnings = []
-            chosen, skipped = wanted(known, patterns)
+            chosen, warnings = wanted(known, patterns)
             functions = with_current(chosen, current_mb)
+            warnings += [warning for function in functions for warning in doubts_of(function)]
             demands, baseline = _held_against(functions, asked, baseline_file, default_baseline)
             measuring = Measuring(samples=running.samples, calibrate=running.calibrate, payload=running.payload)
             found = list(dry_runs(functions, measuring, demands, asked, progress))
@@ -89,7 +87,7 @@ def judged(
         for function, outcome in found
     ]
     waivers = Waivers(settings.waivers, datetime.now(UTC).date())
-    result = gate(judgements, waivers, (*skipped, *warnings, *baseline.warnings))
+    result = gate(judgements, waivers, (*warnings, *baseline.warnings))
     return replace(result, next_command=_next_command(result, templates, delivery.save))
 
 
@@ -106,9 +104,12 @@ def _held_against(
     return demands, find_baseline(baseline_file, default_baseline, demands)
 
 
-def _is_said(choosing: options.Choosing, pricing: options.Pricing) -> bool:
-    """Tell whether anything is said of how to choose and what to charge: saved runs are worked out again then."""
-    return replace(choosing, current=None) != options.Choosing() or pricing != options.Pricing()
+def _said(choosing: options.Choosing, pricing: options.Pricing) -> "Options":
+    """Return what is said of how to choose and what to charge, by line or settings; the size is another matter."""
+    usual = options.tuning_options(options.Choosing(), options.Pricing())
+    wanted_options = options.tuning_options(replace(choosing, current=None), pricing)
+    said: Options = {name: value for name, value in wanted_options.items() if usual.get(name) != value}  # type: ignore[assignment] # a part of Options
+    return said
 
 
 def _next_command(result: GateResult, templates: Sequence[str], saved: str | None) -> str:

@@ -1,6 +1,5 @@
 """The runs that a gate judges: saved ones, recordings, and dry runs made on the spot."""
 
-import contextlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from powertune.aws_lambda.host_speed import architecture_of
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S
-from powertune.cli.from_template import from_template, why_not_run
+from powertune.cli.from_template import from_template, where_it_runs, why_not_run
 from powertune.cli.gate_functions import GatedFunction
 from powertune.errors import BadInputError, FunctionFailedError
 from powertune.gate.verdict import Demands, failed, unresolved
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
 class Recordings:
     """Runs in files: saved ones as they were saved, and those that recordings give.
 
-    With `anew` saved ones are worked out again, too, by what is asked for now; but dry runs, which would lose how much
-    of their work was computing. `reading` is how to read recordings. Raises PowertuneError.
+    Saved ones that were made otherwise than is asked for now are worked out again; but dry runs, which would lose how
+    much of their work was computing. `reading` is how to read recordings. Raises PowertuneError.
     """
 
-    def __init__(self, files: Sequence[str], asked: "Asked", reading: Mapping[str, Any], *, anew: bool) -> None:
+    def __init__(self, files: Sequence[str], asked: "Asked", reading: Mapping[str, Any]) -> None:
         from powertune import api  # noqa: PLC0415 - a usage error needs none of it
         from powertune.sources.baseline import read_saved  # noqa: PLC0415
 
@@ -38,7 +37,7 @@ class Recordings:
         self._recordings = []
         for file in files:
             saved = read_saved(file)
-            if saved is None or (anew and not any(map(_is_dry, saved))):
+            if saved is None or any(asked.otherwise(run) for run in saved if not _is_dry(run)):
                 self._recordings.append(file)
             else:
                 self.runs += saved
@@ -120,10 +119,10 @@ def _dry_run(
     options = asked.options_of(name)
     environment = environment_from(own.env_file, [])
     layers: Sequence[str] = ()
-    folder, timeout_s, handler = Path(), float(MAX_TIMEOUT_S), own.handler
+    code, timeout_s, handler = Path(), float(MAX_TIMEOUT_S), own.handler
     if configured is not None:
         found = from_template(configured, handler=own.handler)
-        folder, handler, layers = found.folder, found.handler, found.layers
+        code, handler, layers = found.code, found.handler, found.layers
         environment = {**found.environment, **environment}
         timeout_s = found.timeout_s or timeout_s
         options = {**found.known, **options}
@@ -135,7 +134,7 @@ def _dry_run(
     if python is not None and Path(python).exists():
         python = str(Path(python).absolute())
     progress.note(f"{name}: running {handler}")
-    with contextlib.chdir(folder):
+    with where_it_runs(code):
         run = api.dry_run(
             handler,
             events=events,

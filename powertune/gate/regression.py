@@ -27,9 +27,9 @@ _Z95 = 1.96
 _DAY_SD = 0.01
 """How far two means of the same code on many hosts lie apart from one day to another, each, as a share."""
 _KERNEL_SD, _OTHER_CPU_SD = 0.02, 0.03
-"""How far CPU time in units of kernels may be off on one model of CPU, and from one to another, as a share of each,
-beside what calls scatter. On a busy machine with two cores, whose CPU times vary by a factor of two, medians of 30 calls
-repeat to 1.4 % (tests/benchmarks/test_gate_noise.py)."""
+"""How far CPU time in units of kernels may be off on one model of CPU, and from one to another, as a share,
+beside what calls scatter. On a busy machine with two cores, whose CPU times vary by a factor of two, medians of 30
+calls repeat to 1.4 % (tests/benchmarks/test_gate_noise.py)."""
 _ABOUT = tuple(1.025**step for step in range(-12, 13))
 """Factors of CPU speed, from three quarters to four thirds."""
 _LONG_MS = 250.0

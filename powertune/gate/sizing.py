@@ -18,8 +18,9 @@ _GATES = 20
 """For how many gates of the same code at once the interval is to hold: a size that is as good as the margin would
 else fail one build in forty."""
 _FEWEST_RUNS = 2
-_MEMORY_ERROR = 0.05
-"""Share by which the memory that a dry run needs may be off on Lambda: its runtime's own share is an average."""
+_MEMORY_ERROR, _MEMORY_ERROR_OF_DRY_RUN = 0.02, 0.05
+"""Shares by which the memory that is used differs from run to run, and by which what a dry run needs may be off on
+Lambda: its runtime's own share is an average."""
 _MEASURE = {"cost": "the cost", "speed": "the duration", "balanced": "the score of cost and duration"}
 
 
@@ -48,23 +49,32 @@ def judge_size(
     """
     own, options = profile_at(run, memory_mb), _qualified(run, max_memory_mb)
     best_mb = _recommended(run, options)
-    if own is None:
-        return Sizing("insufficient-data", f"the run has no figures at {memory_mb} MB, which is configured", best_mb)
-    broken = _broken(run, own)
-    if best_mb is None or (own.status != "ok" and not broken):
-        why = f"at {memory_mb} MB: {own.reason or own.status}"
-        if own.status == "ok":
-            why = "; ".join(run.recommendation.reasons) or "no size qualifies"
-        return Sizing("insufficient-data", why, best_mb)
-    if best_mb != memory_mb and broken:
-        return Sizing(_direction(memory_mb, best_mb), f"{memory_mb} → {best_mb} MB: {broken}", best_mb)
-    for size in (own, profile_at(run, best_mb)):
-        too_little = size and _too_little(size)
-        if size and too_little:
-            return Sizing("insufficient-data", f"{too_little} at {size.memory_mb} MB", best_mb)
+    broken = None if own is None else _broken(run, own)
+    unknown = _why_unknown(run, memory_mb, best_mb, is_broken=broken is not None)
+    if unknown is not None or own is None or best_mb is None:
+        return Sizing("insufficient-data", unknown or "", best_mb)
     if best_mb == memory_mb:
         return Sizing("optimized", f"{memory_mb} MB is the best size{_at_figures(own)}", best_mb)
+    if broken is not None:
+        return Sizing(_direction(memory_mb, best_mb), f"{memory_mb} → {best_mb} MB: {broken}", best_mb)
     return _compared(run, memory_mb, best_mb, options, margin_pct)
+
+
+def _why_unknown(run: TuningRun, memory_mb: int, best_mb: int | None, *, is_broken: bool) -> str | None:
+    """Return why there can be no verdict on a size; None where there can."""
+    own, best = profile_at(run, memory_mb), profile_at(run, best_mb)
+    if own is None:
+        return f"the run has no figures at {memory_mb} MB, which is configured"
+    if not any(size.status != "unavailable" for size in run.sizes if size is not own):
+        return f"nothing is known of other sizes than {memory_mb} MB"
+    if own.status != "ok" and (best is None or not is_broken):
+        return f"at {memory_mb} MB: {own.reason or own.status}"
+    if best is None:
+        return "; ".join(run.recommendation.reasons) or "no size qualifies"
+    if is_broken and best is not own:
+        return None
+    too_little = {size.memory_mb: _too_little(size) for size in (own, best)}
+    return next((f"{why} at {size_mb} MB" for size_mb, why in too_little.items() if why), None)
 
 
 def _recommended(run: TuningRun, options: Sequence[Candidate]) -> int | None:
@@ -102,7 +112,7 @@ def _broken(run: TuningRun, own: SizeProfile) -> str | None:
         return own.reason or own.status
     used_mb = own.max_memory_used_mb
     if used_mb is not None:
-        sure_mb = used_mb * (1 - _MEMORY_ERROR) if own.basis == "scaled" else used_mb
+        sure_mb = used_mb * (1 - (_MEMORY_ERROR_OF_DRY_RUN if own.basis == "scaled" else _MEMORY_ERROR))
         if sure_mb > (1 - MEMORY_HEADROOM) * own.memory_mb:
             return f"{used_mb:.0f} MB are used, which leaves less than {MEMORY_HEADROOM:.0%} free"
     max_ms, max_cost = run.choice.get("max_duration_ms"), run.choice.get("max_cost_per_million")

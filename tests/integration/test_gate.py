@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from powertune.cli.main import main
-from powertune.templates import edit_memory
+from powertune.templates import edit_memory, read_template
 
 SERVICE = Path(__file__).parents[1] / "data" / "sample_service"
 REPORT = (
@@ -118,6 +119,38 @@ def test_the_sample_service_has_two_badly_sized_functions_which_apply_mends(
     (edit,) = edit_memory("template.yaml", sizes)
     Path("template.yaml").write_bytes(edit.after)
     assert gate("--template", "template.yaml", "-n", "6", "--function", "Thumbnails", "--function", "A*").code == 0
+
+
+@pytest.mark.parametrize("template", ["serverless.yml", "plan.json", "cdk.out/Sample.template.json"])
+def test_the_sample_service_is_the_same_in_every_kind_of_template(
+    template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def configured(path: str) -> dict[str, tuple[object, ...]]:
+        return {
+            function.name.removeprefix("aws_lambda_function.").title(): (
+                function.memory_mb.value,
+                function.timeout_s.value,
+                function.runtime.value,
+                Path(str(function.code_path.value), str(function.handler.value)),
+            )
+            for function in read_template(path)
+        }
+
+    monkeypatch.chdir(SERVICE)
+    assert configured(template) == configured("template.yaml")
+
+
+def test_code_in_an_archive_is_unpacked_and_code_that_is_missing_fails(gate: Gate, tmp_path: Path) -> None:
+    template = service(tmp_path, {"orders": QUICK})
+    path = tmp_path / template
+    path.write_text(path.read_text(encoding="utf-8").replace("CodeUri: .", "CodeUri: code.zip"), encoding="utf-8")
+    missing = gate("--template", template, "-n", "3")
+    assert missing.code == 5
+    assert "neither a folder nor a zip archive" in missing.check("function-failed")["message"]
+    with zipfile.ZipFile("code.zip", "w") as archive:
+        archive.write("app.py")
+    (tmp_path / "app.py").unlink()
+    assert gate("--template", template, "-n", "3", "--soft-fail").function("Orders")["run"] is not None
 
 
 def test_findings_can_be_reported_without_failing(gate: Gate, tmp_path: Path) -> None:

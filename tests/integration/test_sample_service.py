@@ -10,7 +10,7 @@ import pytest
 from powertune.cli.main import main
 
 SERVICE = Path(__file__).parents[1] / "data" / "sample_service"
-TEMPLATES = ["template.yaml", "serverless.yml", "cdk.out/Sample.template.json", "terraform/plan.json"]
+TEMPLATES = ["template.yaml", "serverless.yml", "cdk.out/Sample.template.json", "plan.json"]
 SIZES_MB = [128, 512, 1024, 1280, 1769, 3008]
 CPU_MS = {"Orders": 0, "Thumbnails": 28, "Reports": 28, "Invoices": 18, "Audit": 0, "Search": 37}
 WAIT_MS = {"Orders": 30, "Thumbnails": 0, "Reports": 0, "Invoices": 10, "Audit": 30, "Search": 0}
@@ -47,7 +47,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def line_of_memory(template: str, name: str, memory_mb: int) -> tuple[str, int]:
     """Return the file and the line, by a look at the text, where the memory of a badly sized function stands."""
-    file = "terraform/main.tf" if template == "terraform/plan.json" else template
+    file = "main.tf" if template == "plan.json" else template
     lines = Path(file).read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if name.lower() in line.lower())
     pattern = re.compile(rf"memory_?size\W+{memory_mb}\b", re.IGNORECASE)
@@ -80,5 +80,5 @@ def test_the_two_badly_sized_functions_are_found_and_mended_by_one_line_each(
     )
 
     # A plan is made anew after its sources were edited; here these themselves are read.
-    again = "terraform" if template == "terraform/plan.json" else template
+    again = "main.tf" if template == "plan.json" else template
     assert powertune("gate", "recorded.csv", "--template", again, "-q")[0] == 0

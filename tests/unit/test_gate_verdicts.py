@@ -144,6 +144,13 @@ def test_a_size_beyond_all_that_was_recorded_is_not_judged() -> None:
     assert "no figures at 2048 MB" in judged(run, 2048).checks[0].message
 
 
+def test_a_single_size_tells_nothing_of_others_but_of_its_budgets() -> None:
+    found = judged(recorded({512: 350.0}), 512, budgets=Budgets(max_p95_ms=200))
+    assert found.outcome == "insufficient-data"
+    assert "nothing is known of other sizes than 512 MB" in check_of(found, "insufficient-data").message
+    assert check_of(found, "max-p95").fails_gate
+
+
 def test_a_size_between_recorded_ones_is_judged_by_what_is_read_off_between_them() -> None:
     run = recorded(COMPUTES_MS, current_memory_mb=384, strategy="speed")
     assert run.size(384).basis == "interpolated"
