@@ -35,7 +35,7 @@ COMPUTES_MS = {256: 700.0, 512: 350.0, 1024: 176.0, 1769: 102.0, 3008: 102.0}
 
 
 def recorded(means_ms: Mapping[int, float], **options: Any) -> TuningRun:
-    """A recording with 20 `runs` at each size on 10 `hosts`, scattered by a `noise` of 3 %; the rest as for estimate."""
+    """A recording with 20 `runs` at each size on 10 `hosts`, scattered by a `noise` of 3 %; the rest for estimate."""
     return _recorded(tuple(means_ms.items()), tuple(options.items()))
 
 
