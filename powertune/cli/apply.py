@@ -163,15 +163,15 @@ def _apply_to_templates(
 ) -> list[tuple[str, str]]:
     """Edit templates, and return names of functions that were left alone, and why. Raises PowertuneError."""
     from powertune.cli.configured import settings_of  # noqa: PLC0415 - not for --help and usage errors
-    from powertune.cli.gate_functions import configured_functions, matched, wanted  # noqa: PLC0415 - loads the nouns
+    from powertune.cli.gate_functions import configured_functions, matched  # noqa: PLC0415 - loads the nouns
     from powertune.templates import edit_memory  # noqa: PLC0415 - loads what reads YAML
     from powertune.templates.patch import unified_diff  # noqa: PLC0415 - likewise
 
     templates, settings = configured.template or [], settings_of(context)
     parameters, stage = parameters_of(configured.parameter or []), configured.stage
     known = configured_functions(templates, parameters, stage, settings)
-    chosen, _ = wanted(known, configured.function or [])
-    pairs, warnings = matched([pick.run for pick in picks], chosen, settings, from_templates=True)
+    runs, patterns = [pick.run for pick in picks], configured.function or []
+    pairs, warnings = matched(runs, known, settings, patterns, from_templates=True)
     found = [(function, next(pick for pick in picks if pick.run is run)) for function, run in pairs]
     sizes: dict[str, int] = {}
     left_out = []
@@ -202,7 +202,7 @@ def _apply_to_templates(
         for subject in (function.subject for function, _ in found if function.subject.name in sizes):
             print(_in_words(subject, sizes[subject.name]))
     if not quiet:
-        for warning in warnings:
+        for warning in (warning for warning in warnings if warning.code != "no-run"):
             print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
         if edits and not diff:
             again = [word for template in templates for word in ("--template", template)]
