@@ -4,6 +4,7 @@ Source of the format: developer.hashicorp.com/terraform/internals/json-format, f
 """
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from powertune.templates.terraform_modules import LAMBDA, Binding, follow, liter
 from powertune.templates.terraform_sources import Found, Json, Sources, child, is_set, objects
 from powertune.text import printable
 
-_HEAD = re.compile(r'[\s\ufeff]*\{\s*"format_version"\s*:')
+_MARKS = ('"format_version"', '"root_module"')
 _BODIES = ("planned_values", "values")
 _STEP = re.compile(r'module\.(?P<name>[^\W\d][\w-]*)(?:\[(?:"(?:[^"\\]|\\.)*"|[0-9]+)\])?(?:\.|$)')
 _DEEPEST = 40
@@ -83,12 +84,13 @@ class _Plan:
 
     def archives(self) -> Mapping[str, str]:
         """Return folders by the archive that Terraform makes of them, as the plan names it."""
-        return {
-            _text(archive, "output_path"): self.document.beside(_text(archive, "source_dir"))
-            for module in (self._root, child(self._json, "prior_state", "values", "root_module"))
-            for archive in (child(resource, "values") for resource in _resources(module, "archive_file"))
-            if _text(archive, "output_path") and _text(archive, "source_dir")
-        }
+        found = {}
+        for module in (self._root, child(self._json, "prior_state", "values", "root_module")):
+            for archive in (child(resource, "values") for resource in _resources(module, "archive_file")):
+                folder = _text(archive, "source_dir") or posixpath.dirname(_text(archive, "source_file"))
+                if folder:
+                    found[posixpath.normpath(_text(archive, "output_path"))] = self.document.beside(folder)
+        return found
 
 
 class _Reader:
@@ -139,7 +141,7 @@ class _Reader:
     def _code_path(self, archives: Mapping[str, str]) -> Configured[str]:
         filename = self._setting("filename", checks.text)
         if filename.value is not None:
-            path = archives.get(filename.value) or self._plan.document.beside(filename.value)
+            path = archives.get(posixpath.normpath(filename.value)) or self._plan.document.beside(filename.value)
             return Configured(path, filename.place, filename.origin)
         for elsewhere in ("image_uri", "s3_bucket"):
             if self._planned.values.get(elsewhere) is not None:
@@ -172,7 +174,8 @@ class _Reader:
 
 def recognises(document: Document) -> bool:
     """Say whether a file is a plan or a state as JSON. Raises BadInputError where it is no text."""
-    return bool(_HEAD.match(document.text)) and any(f'"{body}"' in document.text for body in _BODIES)
+    text = document.text
+    return text.lstrip("\ufeff \t\r\n").startswith("{") and all(mark in text for mark in _MARKS)
 
 
 def read(document: Document, inputs: Inputs) -> tuple[ConfiguredFunction, ...]:

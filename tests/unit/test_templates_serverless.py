@@ -102,6 +102,8 @@ def test_without_any_memory_a_function_has_the_default_of_serverless(tmp_path: P
         ("${file(./sizes-${sls:stage}.json):memory.api}", {}, 896, "896}}"),
         ("${file(missing.yml):x, 256}", {}, 256, "256}"),
         ("${env:POWERTUNE_TEST_MISSING, '768'}", {}, 768, "768'}"),
+        ("${self:provider.stage}00", {"stage": "5"}, 500, "${self:provider.stage}00"),
+        ("${self:provider.stage, '256'}", {}, 256, "256'}"),
         ("1${self:custom.zeroes}", {}, 1000, "1${self:custom.zeroes}"),
     ],
 )
