@@ -9,7 +9,7 @@ from typing import Protocol
 
 from powertune.errors import BadInputError, UsageError
 from powertune.model.configured import ConfiguredFunction, Edit
-from powertune.templates import cloudformation
+from powertune.templates import cloudformation, serverless, terraform_hcl, terraform_plan
 from powertune.templates.document import Document
 from powertune.templates.inputs import Inputs
 from powertune.text import count, nearest, printable
@@ -32,7 +32,7 @@ class _Format(Protocol):
 
 
 # In the order they are asked: those that need no look into the file first.
-_FORMATS: tuple[_Format, ...] = (cloudformation,)
+_FORMATS: tuple[_Format, ...] = (terraform_hcl, terraform_plan, serverless, cloudformation)
 
 
 def read_template(

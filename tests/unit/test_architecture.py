@@ -39,6 +39,8 @@ AT_HOME: dict[str, set[str]] = {
     "distributed": {"sources/engines.py"},
     "boto3": {"sources/aws"},
     "botocore": {"sources/aws"},
+    "hcl2": {"templates/hcl_expressions.py"},
+    "lark": {"templates/hcl_expressions.py"},
     "yaml": {"templates/yaml_tree.py"},
     "platformdirs": {"sources/aws/journal.py", "sources/cache.py"},
 }
