@@ -151,10 +151,13 @@ class _Reader:
     def _environment(self) -> tuple[dict[str, Configured[str]], str | None]:
         """Return the variables, and why there may be others if that is so."""
         meaning = self._inside("Environment")
-        if meaning and isinstance(meaning.node, MapNode) and "Variables" in meaning.node.entries:
-            meaning = self._template.evaluator.meaning(meaning.node.entries["Variables"].value)
         if meaning is None:
             return {}, self._unknown()
+        variables = meaning.node.get("Variables") if isinstance(meaning.node, MapNode) else None
+        if variables:
+            meaning = self._template.evaluator.meaning(variables)
+        elif not meaning.unresolved:
+            return {}, None
         if not isinstance(meaning.node, MapNode):
             return {}, meaning.unresolved
         values = {
@@ -172,17 +175,12 @@ class _Reader:
                 return package == "Image" or "ImageUri" in self._function.properties.entries
 
     def _code_path(self) -> Configured[str]:
-        properties = self._function.properties.entries
-        if self._function.is_sam:
-            if "InlineCode" in properties:
-                entry = properties["InlineCode"]
-                return self._unresolved(entry.value, "InlineCode", "the code is in the template")
-            name = "CodeUri"
-        else:
-            name = "Code"
-        if name not in properties:
-            return self._absent(None)
-        return self._folder(self._function.resource, properties[name].value, self._origin(name))
+        inline = self._written("InlineCode") if self._function.is_sam else None
+        if inline:
+            return self._unresolved(inline, "InlineCode", "the code is in the template")
+        name = "CodeUri" if self._function.is_sam else "Code"
+        node = self._written(name)
+        return self._folder(self._function.resource, node, self._origin(name)) if node else self._absent(None)
 
     def _folder(self, resource: MapNode, node: Node, origin: str) -> Configured[str]:
         """Return where code is that a resource has in this property, if that is here."""

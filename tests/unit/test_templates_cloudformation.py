@@ -240,7 +240,7 @@ def test_a_parameter_that_is_not_there_is_an_error_with_the_nearest_name(tmp_pat
         ("!Sub '${AWS::Region}12'", "Fn::Sub of ${AWS::Region}"),
         ("!Sub 12x", "Fn::Sub is 12x, which is no memory size in MB from 128 to 10240"),
         ("!Select [7, [128]]", "Fn::Select"),
-        ("!Whatever 512", "Fn::Whatever 512"),
+        ("!Whatever 512", "Fn::Whatever"),
         ("!Whatever {A: [512]}", "Fn::Whatever"),
         ("{'Fn::Transform': {Name: Macro}}", "Fn::Transform"),
         ("512 MB", "MemorySize is 512 MB, which is no memory size in MB from 128 to 10240"),
@@ -277,11 +277,23 @@ def test_what_an_include_may_set_goes_before_globals(tmp_path: Path) -> None:
         ("{Variables: !ImportValue all}", "Fn::ImportValue all"),
         ("!Ref AWS::NoValue", None),
         ("{Variables: {}}", None),
+        ("{Variabels: {A: b}}", None),
+        ("", None),
     ],
 )
 def test_variables_that_may_be_there_are_said(tmp_path: Path, written: str, why: str | None) -> None:
     function = read_sam(tmp_path, f"Environment: {written}")
     assert (function.environment, function.environment_unresolved) == ({}, why)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["!Base64 hunter2", "!Whatever hunter2", "!Sub [hunter2]", "!Join [',', hunter2]", "!Split [hunter2]", "[hunter2]"],
+)
+def test_why_a_variable_is_unresolved_does_not_tell_what_it_may_hold(tmp_path: Path, written: str) -> None:
+    password = read_sam(tmp_path, f"Environment: {{Variables: {{PASSWORD: {written}}}}}").environment["PASSWORD"]
+    assert password.unresolved
+    assert "hunter2" not in password.unresolved + password.origin
 
 
 def test_functions_made_by_a_loop_are_named_and_unresolved(tmp_path: Path) -> None:
