@@ -108,6 +108,7 @@ class _Reader:
 
     def _value(self, node: Node, origin: str, check: Callable[[object], T], default: T | None = None) -> Configured[T]:
         """Return what a scalar expression comes to."""
+        self._template.take(1, self._function.key.start)
         meaning = self._template.evaluator.meaning(node)
         if meaning.is_nothing:
             return self._absent(default)
@@ -218,6 +219,7 @@ class _Reader:
         return tuple(layer for layer in layers if layer is not None)
 
     def _layer(self, item: Node) -> Configured[str] | None:
+        self._template.take(1, self._function.key.start)
         match call_of(item):
             case ("Ref", Scalar(text=name)) if found := self._template.resource(name, _LAYERS):
                 layer, content = found

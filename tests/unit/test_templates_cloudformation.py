@@ -542,6 +542,17 @@ def test_texts_without_end_are_not_gone_through(tmp_path: Path, text: str) -> No
         assert "more than 65,536 characters" in str(value.unresolved)
 
 
+def test_values_that_many_functions_share_are_bounded(tmp_path: Path) -> None:
+    variables = ", ".join(f"V{n}: {n}" for n in range(2000))
+    functions = "".join(f"  F{n}: {{Type: AWS::Serverless::Function, Properties: *p}}\n" for n in range(150))
+    aliased = f"p: &p {{Environment: {{Variables: {{{variables}}}}}}}\nResources:\n{functions}"
+    bomb = "a0: &a0 {x: y}\n" + "".join(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}\n" for n in range(1, 40))
+    merged = f"{bomb}Globals: {{Function: *a39}}\nResources:\n{functions.replace('*p', '*a38')}"
+    for text in (aliased, merged):
+        with pytest.raises(BadInputError, match="more than 200,000 values in all its functions: line"):
+            read_all(tmp_path, text)
+
+
 def test_merges_without_end_are_refused(tmp_path: Path) -> None:
     wide = "a: &a {" + ", ".join(f"k{n}: 1" for n in range(2000)) + "}\n"
     with pytest.raises(BadInputError, match="merges more than 100,000 entries"):
