@@ -16,8 +16,8 @@ _MAX_DEPTH = 100
 """Of expressions in each other, those they refer to counted in."""
 _MAX_TEXT = 65_536
 """Characters that an expression may come to; all environment variables of a function have 4 kB."""
-_PLACEHOLDER = re.compile(r"\$\{(!?)([^}]*)\}")
-_DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([^}]*)\}\}")
+_PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]*)\}")
+_DYNAMIC_REFERENCE = "{{resolve:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,15 @@ def call_of(node: Node) -> tuple[str, Node] | None:
     return None
 
 
+_NAMING = {"Ref", "Condition", "Fn::FindInMap", "Fn::GetAtt", "Fn::If", "Fn::ImportValue", "Fn::Transform"}
+"""Functions whose arguments are names. Those of others are values, which may be secrets."""
+
+
 def described(name: str, argument: Node) -> str:
     """Return a call in words for a person: `Fn::ImportValue shared-memory`."""
-    if isinstance(argument, ListNode) and all(isinstance(item, Scalar) for item in argument.items):
+    if name not in _NAMING:
+        words = ""
+    elif isinstance(argument, ListNode) and all(isinstance(item, Scalar) for item in argument.items):
         words = ".".join(item.text for item in argument.items if isinstance(item, Scalar))
     else:
         words = argument.text if isinstance(argument, Scalar) else ""
@@ -137,9 +143,15 @@ class Evaluator:
             function = self._functions.get(name)  # others need AWS, Fn::Transform and Fn::ImportValue say
             meaning = (function(argument) if function else None) or Meaning(unresolved=described(name, argument))
             return replace(meaning, nothing=node) if meaning.is_nothing and not meaning.nothing else meaning
-        if isinstance(node, Scalar) and (found := _DYNAMIC_REFERENCE.search(node.text)):
-            return Meaning(unresolved=printable(f"dynamic reference {found[1]}", limit=80))
-        return Meaning(node)
+        return self._literal(node) if isinstance(node, Scalar) else Meaning(node)
+
+    def _literal(self, scalar: Scalar) -> Meaning:
+        if len(scalar.text) > _MAX_TEXT:
+            return Meaning(unresolved=f"a text of more than {_MAX_TEXT:,} characters")
+        _, reference, name = scalar.text.partition(_DYNAMIC_REFERENCE)
+        if reference:
+            return Meaning(unresolved=printable(f"dynamic reference {name.partition('}}')[0]}", limit=80))
+        return Meaning(scalar)
 
     def _items(self, node: Node) -> list[Meaning] | str:
         """Return what the items of a list come to, without those that are nothing, or why it is not known."""
@@ -176,10 +188,10 @@ class Evaluator:
         default, shown = declared.get("Default"), printable(name, limit=60)
         if not isinstance(default, Scalar):
             return Meaning(unresolved=f"parameter {shown} has no default")
-        how = f"default of parameter {shown}"
-        if is_list:
+        how, meaning = f"default of parameter {shown}", self.meaning(default)
+        if is_list and meaning.node:
             return Meaning(_comma_list(default), how, computed=f"the list that is the {how}")
-        return replace(self.meaning(default), how=how, parameter=name)
+        return replace(meaning, how=how, parameter=name)
 
     def _if(self, argument: Node) -> Meaning | None:
         match argument:
@@ -263,6 +275,8 @@ class Evaluator:
                 own = {name: entry.value for name, entry in entries.items()}
             case _:
                 return None
+        if len(template.text) > _MAX_TEXT:
+            return self._literal(template)
         parts, at = [], 0
         for found in _PLACEHOLDER.finditer(template.text):
             parts.append(Meaning(Scalar(template.text[at : found.start()], template.start, template.end)))
