@@ -166,10 +166,11 @@ class _Reader:
             return Refusal(
                 "is set in Terraform source that is not beside the plan", hint="set memory_size there by hand"
             )
-        written = self._found.written("memory_size")
+        written, memory_mb = self._found.written("memory_size"), self._planned.values.get("memory_size")
         if written:
-            return terraform_slots.written(follow(written), self._planned.values.get("memory_size"))
-        return terraform_slots.inserted(self._found.block, argument)
+            return terraform_slots.written(follow(written), memory_mb)
+        slot = terraform_slots.inserted(self._found.block, argument)
+        return memory_slots.unless_so(slot, memory_mb if isinstance(memory_mb, int) else None)
 
 
 def recognises(document: Document) -> bool:

@@ -426,6 +426,12 @@ def test_an_edit_is_one_line_where_the_size_is_decided(tmp_path: Path, memory: s
     assert changed_lines(str(tmp_path), {"aws_lambda_function.orders": 1024}) == lines
 
 
+@pytest.mark.parametrize(("attributes", "memory_mb"), [({"memory_size": "512"}, 512), ({}, 128)])
+def test_a_size_that_is_there_already_needs_no_edit(tmp_path: Path, attributes: dict[str, str], memory_mb: int) -> None:
+    path = write(tmp_path, resource(**attributes))
+    assert edit_memory(path, {"aws_lambda_function.orders": memory_mb}) == ()
+
+
 def test_an_edit_names_all_functions_that_share_the_value(tmp_path: Path) -> None:
     write(tmp_path, MODULE, "modules/fn/main.tf")
     path = str(Path(write(tmp_path, CALLS)).parent)

@@ -266,6 +266,12 @@ def test_an_edit_of_a_plan_changes_the_one_number_in_the_source(tmp_path: Path) 
     assert edit.changed == (ORDERS,)
 
 
+def test_a_size_that_is_there_already_needs_no_edit(tmp_path: Path) -> None:
+    write(tmp_path, SOURCE.replace("  memory_size   = 512\n", ""), "main.tf")
+    read(tmp_path, plan(function(ORDERS)))
+    assert edit_memory(str(tmp_path / "plan.json"), {ORDERS: 128}) == ()
+
+
 def test_an_edit_names_all_instances_of_the_resource(tmp_path: Path) -> None:
     write(tmp_path, SOURCE, "main.tf")
     names = [f'{ORDERS}["{key}"]' for key in ("eu", "us")]
