@@ -24,6 +24,7 @@ _BODIES = ("planned_values", "values")
 _STEP = re.compile(r'module\.(?P<name>[^\W\d][\w-]*)(?:\[(?:"(?:[^"\\]|\\.)*"|[0-9]+)\])?(?:\.|$)')
 _DEEPEST = 40
 """Modules in modules; people stay below five."""
+_BY_HAND = "set memory_size in the source by hand"
 _LATER = "is known after apply only"
 
 T = TypeVar("T")
@@ -159,13 +160,20 @@ class _Reader:
             name: Configured(None, None, name, f"{name} {_LATER}") for name, is_later in unknown.items() if is_later
         }
 
+    def other_numbers(self) -> Iterator[tuple[str, int]]:
+        """Yield where the source says numbers of the function besides its memory, as keys of slots."""
+        for attribute, inside in (("timeout", None), ("size", "ephemeral_storage")):
+            written = self._found.written(attribute, inside) if self._found else None
+            expression = follow(written).expression if written else None
+            found = literal(expression) if expression else None
+            if expression and found:
+                yield expression.document.path.as_posix(), found.start
+
     def slot(self) -> Slot | Refusal:
         """Return where the source says the memory size."""
         argument = self._found.argument("memory_size") if self._found else None
         if not self._found or not argument:
-            return Refusal(
-                "is set in Terraform source that is not beside the plan", hint="set memory_size there by hand"
-            )
+            return Refusal("is set in Terraform source that is not beside the plan", hint=_BY_HAND)
         written, memory_mb = self._found.written("memory_size"), self._planned.values.get("memory_size")
         if written:
             return terraform_slots.written(follow(written), memory_mb)
@@ -194,7 +202,12 @@ def edit(document: Document, memory_mb: Mapping[str, int], inputs: Inputs) -> tu
     """
     del inputs
     plan = _Plan(document)
-    slots = {planned.address: _Reader(plan, planned).slot() for planned in plan.functions()}
+    readers = {planned.address: _Reader(plan, planned) for planned in plan.functions()}
+    taken = {key for reader in readers.values() for key in reader.other_numbers()}
+    slots = {address: reader.slot() for address, reader in readers.items()}
+    for address, slot in slots.items():
+        if isinstance(slot, Slot) and slot.key in taken:
+            slots[address] = Refusal("is a number that decides more than memory", hint=_BY_HAND)
     return memory_slots.edits(slots, memory_mb)
 
 
