@@ -60,9 +60,15 @@ def call_of(node: Node) -> tuple[str, Node] | None:
     return None
 
 
+_NAMING = {"Ref", "Condition", "Fn::FindInMap", "Fn::GetAtt", "Fn::If", "Fn::ImportValue", "Fn::Transform"}
+"""Functions whose arguments are names. Those of others are values, which may be secrets."""
+
+
 def described(name: str, argument: Node) -> str:
     """Return a call in words for a person: `Fn::ImportValue shared-memory`."""
-    if isinstance(argument, ListNode) and all(isinstance(item, Scalar) for item in argument.items):
+    if name not in _NAMING:
+        words = ""
+    elif isinstance(argument, ListNode) and all(isinstance(item, Scalar) for item in argument.items):
         words = ".".join(item.text for item in argument.items if isinstance(item, Scalar))
     else:
         words = argument.text if isinstance(argument, Scalar) else ""
