@@ -16,6 +16,9 @@ _MAX_DEPTH = 100
 """Of expressions in each other, those they refer to counted in."""
 _MAX_TEXT = 65_536
 """Characters that an expression may come to; all environment variables of a function have 4 kB."""
+_MAX_STEPS = 2_000_000
+"""Items and characters that all expressions of a template may take: aliases may hold the same ones in many places."""
+_TOO_MANY_STEPS = f"expressions take more than {_MAX_STEPS:,} items and characters"
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]*)\}")
 _DYNAMIC_REFERENCE = "{{resolve:"
 
@@ -87,7 +90,9 @@ class Evaluator:
         # The nodes are kept with what they mean, so that no other can take their identity.
         self._known: dict[int, tuple[Node, Meaning]] = {}
         self._known_conditions: dict[str, bool | str] = {}
+        self._held: dict[int, tuple[Node, bool | str]] = {}
         self._depth = 0
+        self._steps = 0
         # Each returns None for a call that is not as it should be.
         self._functions: dict[str, Callable[[Node], Meaning | None]] = {
             "Ref": self._ref,
@@ -153,11 +158,17 @@ class Evaluator:
             return Meaning(unresolved=printable(f"dynamic reference {name.partition('}}')[0]}", limit=80))
         return Meaning(scalar)
 
+    def _affords(self, steps: int) -> bool:
+        self._steps += steps
+        return self._steps <= _MAX_STEPS
+
     def _items(self, node: Node) -> list[Meaning] | str:
         """Return what the items of a list come to, without those that are nothing, or why it is not known."""
         meaning = self.meaning(node)
         if not isinstance(meaning.node, ListNode):
             return meaning.unresolved or "what should be a list is none"
+        if not self._affords(len(meaning.node.items)):
+            return _TOO_MANY_STEPS
         items = [self.meaning(item) for item in meaning.node.items]
         if meaning.computed:
             items = [replace(meaning, node=item.node, unresolved=item.unresolved) for item in items]
@@ -277,6 +288,8 @@ class Evaluator:
                 return None
         if len(template.text) > _MAX_TEXT:
             return self._literal(template)
+        if not self._affords(len(template.text)):
+            return Meaning(unresolved=_TOO_MANY_STEPS)
         parts, at = [], 0
         for found in _PLACEHOLDER.finditer(template.text):
             parts.append(Meaning(Scalar(template.text[at : found.start()], template.start, template.end)))
@@ -300,13 +313,18 @@ class Evaluator:
 
     def _holds(self, node: Node) -> bool | str:
         """Return whether an expression of conditions holds, or why that is not known."""
+        known = self._held.get(id(node))
+        if known is not None:
+            return known[1]
         if self._depth >= _MAX_DEPTH:
             return f"conditions nest deeper than {_MAX_DEPTH} levels"
         self._depth += 1
         try:
-            return self._holds_here(node)
+            holds = self._holds_here(node)
         finally:
             self._depth -= 1
+        self._held[id(node)] = node, holds
+        return holds
 
     def _holds_here(self, node: Node) -> bool | str:
         match condition_of(node):

@@ -542,6 +542,24 @@ def test_texts_without_end_are_not_gone_through(tmp_path: Path, text: str) -> No
         assert "more than 65,536 characters" in str(value.unresolved)
 
 
+def test_conditions_of_aliases_are_gone_through_once(tmp_path: Path) -> None:
+    either = "a0: &a0 !Equals [a, b]\n" + "".join(f"a{n}: &a{n} !Or [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 80))
+    function = "{Type: AWS::Lambda::Function, Properties: {MemorySize: !If [C, 256, 512]}}"
+    [found] = read_all(tmp_path, f"{either}Conditions: {{C: *a79}}\nResources: {{F: {function}}}\n")
+    assert found.memory_mb.value == 512
+
+
+@pytest.mark.parametrize("call", ["'Fn::Sub': *text", "'Fn::Join': ['', *items]"])
+def test_expressions_over_the_same_texts_and_lists_are_bounded(tmp_path: Path, call: str) -> None:
+    held = f"text: &text {'x' * 60_000}\nitems: &items [{'x,' * 60_000}]\n"
+    variables = ", ".join(f"V{n}: {{{call}}}" for n in range(40))
+    properties = f"{{Environment: {{Variables: {{{variables}}}}}}}"
+    text = f"{held}Resources: {{F: {{Type: AWS::Lambda::Function, Properties: {properties}}}}}\n"
+    [function] = read_all(tmp_path, text)
+    assert function.environment["V0"].value == "x" * 60_000
+    assert "more than 2,000,000 items and characters" in str(function.environment["V39"].unresolved)
+
+
 def test_values_that_many_functions_share_are_bounded(tmp_path: Path) -> None:
     variables = ", ".join(f"V{n}: {n}" for n in range(2000))
     functions = "".join(f"  F{n}: {{Type: AWS::Serverless::Function, Properties: *p}}\n" for n in range(150))
