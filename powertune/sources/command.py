@@ -6,13 +6,11 @@ import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import PurePath
 from types import TracebackType
 from typing import Self
 
 from powertune import text
-from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
 from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, UsageError
@@ -162,11 +160,9 @@ class CommandSource:
     def _call(self, event: Event) -> None:
         with self._output:
             run = self._loop.run(self._process.invoke(self._counter.filled(event.payload)))
-        # The runtime's own part is in what was measured, and is added again where work is scaled.
-        work = replace(run.work, cpu_ms=max(0.0, run.work.cpu_ms - RUNTIME_OVERHEAD_MS))
         self._calls.all.append(
             Call(
-                work,
+                run.work.without_runtime(),  # it is in what was measured, and is added again where work is scaled
                 run.wall_ms,
                 memory_growth_mb=0.0,
                 status=run.status,

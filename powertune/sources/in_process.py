@@ -28,7 +28,7 @@ from powertune.sources.containment import (
 from powertune.sources.handler import Call, Handler, describe, load_handler, no_answer, split_handler
 from powertune.sources.isolated import IMPORT_TIMEOUT_S, Launch
 from powertune.sources.meter import children_growth_mb, work_between
-from powertune.sources.watching import SelfWatch
+from powertune.sources.watching import ProcessWatch
 from powertune.sources.worker import Clocks, LambdaContext, peak_memory_mb, resident_memory_mb
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class InProcessHandler:
         with ExitStack() as stack:
             self._outside = stack.enter_context(own_surroundings())
             stack.enter_context(own_garbage())
-            self._watch = SelfWatch()
+            self._watch = ProcessWatch(os.getpid())
             stack.callback(self._watch.close)
             os.environ.update(self._launch.environment)
             if self._launch.layers:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from powertune.aws_lambda.calibration import Work
-from powertune.sources.meter import work_between
+from powertune.sources.meter import NOTHING_SEEN, Seen, work_between
 from powertune.sources.watcher import resident_mb
 from powertune.sources.worker import Clocks
 
@@ -56,14 +56,17 @@ class Usage:
     """By thread id; empty where the system does not tell."""
 
 
-def work_of(before: Usage, after: Usage, wall_ms: float) -> Work:
-    """Return the work of a tree in `wall_ms` between two moments, waiting told from computing by its busiest thread."""
+def work_of(before: Usage, after: Usage, began_ms: float, wall_ms: float, seen: Seen = NOTHING_SEEN) -> Work:
+    """Return the work of a tree in `wall_ms` between two moments.
+
+    Waiting is told from computing by its busiest thread, and by what was `seen` of all, in the time of `began_ms`.
+    """
     cpu_ms = max(0.0, cpu_between_ms(before, after))
     lived = {number: _between(before.threads.get(number), thread) for number, thread in after.threads.items()}
     busiest = max(lived.values(), key=lambda thread: thread.cpu_ms, default=None)
     queued_ms, stops, thread_ms = (busiest.queued_ms, busiest.stops, busiest.cpu_ms) if busiest else (0.0, None, 0.0)
-    start = Clocks(0.0, 0.0, 0.0, None if stops is None else 0, 0.0, 0.0)
-    return work_between(start, Clocks(wall_ms, cpu_ms, queued_ms, stops, 0.0, thread_ms))
+    start = Clocks(began_ms, 0.0, 0.0, None if stops is None else 0, 0.0, 0.0)
+    return work_between(start, Clocks(began_ms + wall_ms, cpu_ms, queued_ms, stops, 0.0, thread_ms), seen)
 
 
 def cpu_between_ms(before: Usage, after: Usage) -> float:

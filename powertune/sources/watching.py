@@ -105,14 +105,14 @@ def seen_by(answer: Any) -> Seen:
     )
 
 
-class SelfWatch:
-    """Has this process watched, on Linux; where that fails, nothing is seen, and the clocks have to do."""
+class ProcessWatch:
+    """Has a process and what it starts watched, on Linux; where that fails nothing is seen, and clocks have to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int) -> None:
         self._watcher: Watcher | None = None
         if sys.platform == "linux":
             with suppress(OSError, WatcherError):
-                self._watcher = Watcher({"watch": os.getpid()})
+                self._watcher = Watcher({"watch": pid})
 
     def begin(self) -> None:
         """Begin to take samples."""
