@@ -6,7 +6,6 @@ kernel's scheduler statistics. Where there is no /proc, `ps` is asked: CPU time 
 elsewhere), nothing of children that ended unseen, and no queueing.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,11 +18,10 @@ from typing import Protocol
 
 from powertune.aws_lambda.calibration import Work
 from powertune.sources.meter import NOTHING_SEEN, Seen, work_between
-from powertune.sources.watcher import resident_mb
+from powertune.sources.watcher import adopt_orphans, cpu_time_ns, resident_mb
 from powertune.sources.worker import Clocks
 
 _PROC = Path("/proc")
-_PR_SET_CHILD_SUBREAPER = 36
 _KILLING_S = 5.0
 _KILLING_STEP_S = 0.005
 _DUTY = 0.01
@@ -92,16 +90,11 @@ def _between(before: Thread | None, after: Thread) -> Thread:
 @contextmanager
 def adopting_orphans() -> Iterator[None]:
     """Let processes whose parent ended become children of this one, on Linux: then none can slip out of its tree."""
-    _set_subreaper(1)
+    adopt_orphans(True)  # noqa: FBT003 - on
     try:
         yield
     finally:
-        _set_subreaper(0)
-
-
-def _set_subreaper(value: int) -> None:
-    with suppress(AttributeError, OSError):  # elsewhere than on Linux
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, value, 0, 0, 0)
+        adopt_orphans(False)  # noqa: FBT003 - off
 
 
 class _System(Protocol):
@@ -255,8 +248,8 @@ class LinuxProcesses:
         return False
 
     def cpu_ms(self, pid: int) -> float:
-        """Return the reading of the process's CPU clock, whose id is made of the process's (clock_getcpuclockid)."""
-        return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
+        """Return the reading of the process's CPU clock."""
+        return cpu_time_ns(pid) / 1e6
 
     def ended_ms(self, pid: int) -> float:
         """Return cutime and cstime of its stat, which count in steps of 10 ms."""

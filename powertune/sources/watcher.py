@@ -69,6 +69,11 @@ def _whole(fd: int) -> bytes:
     return data
 
 
+def cpu_time_ns(pid: int) -> int:
+    """Return the CPU time of a process in ns, ended threads included, on Linux. Raises OSError for one that is gone."""
+    return time.clock_gettime_ns((~pid << 3) | 2)  # the clock whose id clock_getcpuclockid returns
+
+
 def resident_mb(pid: int, parent: int | None, *, shared: bool) -> float:
     """Return the resident memory of a process in MB, on Linux; else 0.
 
@@ -104,7 +109,6 @@ class _Process:
         self.queues: list[tuple[float, float]] = []
         self.threads = 1
         self.gone = False
-        self._clock = (~pid << 3) | 2  # what clock_getcpuclockid returns
         self._files: dict[int, tuple[int, int]] = {}
 
     def find(self) -> list[int]:
@@ -134,7 +138,7 @@ class _Process:
     def read(self) -> None:
         """Read the clocks: CPU time of the whole process, and how long each thread has queued for a core."""
         try:
-            self.cpu_ns = max(self.cpu_ns, time.clock_gettime_ns(self._clock))
+            self.cpu_ns = max(self.cpu_ns, cpu_time_ns(self.pid))
         except OSError:
             self.close()
             return
@@ -238,7 +242,7 @@ class _Keeper:
         self._processes: int = order["processes"]
         self.why: str | None = None
         self.status: int | None = None
-        _process_control(_PR_SET_CHILD_SUBREAPER, 1)
+        adopt_orphans(True)  # noqa: FBT003 - on
         self.pid = os.fork()
         if not self.pid:
             _become(order)
@@ -287,6 +291,11 @@ class _Keeper:
 def _signal(pid: int, kind: signal.Signals) -> None:
     with suppress(OSError):
         os.kill(pid, kind)
+
+
+def adopt_orphans(value: bool) -> None:  # noqa: FBT001 - on or off
+    """Let processes whose parent ended become children of this one, on Linux, or no longer."""
+    _process_control(_PR_SET_CHILD_SUBREAPER, int(value))
 
 
 def _process_control(option: int, value: int) -> None:

@@ -9,21 +9,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from powertune.sources.meter import Seen
 
 _ANSWER_WITHIN_S = 10.0
-
-
-class Watch(Protocol):
-    """Watches a handler's processes while a call runs."""
-
-    def begin(self) -> None:
-        """Begin to take samples."""
-
-    def end(self) -> Seen:
-        """Stop, and return what was seen."""
 
 
 class WatcherError(Exception):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from powertune.sources.watching import ProcessWatch, Watch
+from powertune.sources.watching import ProcessWatch
 
 pytestmark = pytest.mark.benchmark
 
@@ -73,7 +73,7 @@ class Nobody:
         pass
 
 
-def took_ms(work: Callable[[], None], watch: Watch | Nobody) -> tuple[float, float]:
+def took_ms(work: Callable[[], None], watch: ProcessWatch | Nobody) -> tuple[float, float]:
     """Return CPU time of this thread, and wall time."""
     watch.begin()
     wall, cpu = time.perf_counter(), time.thread_time()
