@@ -142,15 +142,16 @@ class CommandSource:
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         """Call the function as often as the largest count asks, once for all sizes; yield the calls at each size."""
         wanted = max(plan.values(), default=0)
+        made = len(self._calls.all)  # the first, and those of earlier batches
         self._events.check(wanted + 1, wanted)
         hand = self._events.hand(0, max(wanted, self._events.fewest))
         self._progress.begin(f"calling {self.name}", total=wanted)
-        while len(self._calls.all) <= wanted and self._calls.begin_well and (event := hand.deal()):
+        while len(self._calls.all) < made + wanted and self._calls.begin_well and (event := hand.deal()):
             self._call(event)
             self._progress.step()
         self._calls.end()
         self._process.kill()
-        self._calls.settle()
+        self._calls.settle(made)
         self._calls.scale_to(plan)
         inits_ms = self._process.inits_ms
         init_ms = statistics.median(inits_ms) if inits_ms else None
