@@ -445,9 +445,9 @@ def main() -> None:
     orders = _Orders()
     first = orders.first()
     keeper = _Keeper(first["keep"]) if "keep" in first else None
-    if keeper is None:
+    if keeper is None and first["watch"] == os.getppid():
         _detach()
-    else:
+    if keeper:
         with suppress(OSError):
             os.close(first["keep"]["fd"])
         _say({"pid": keeper.pid})

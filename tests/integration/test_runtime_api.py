@@ -20,8 +20,10 @@ from powertune.cli.main import main
 from powertune.errors import UsageError
 from powertune.model import run_file
 from powertune.sources.event_loop import EventLoop
+from powertune.sources.process_tree import adopting_orphans
 from powertune.sources.runtime_api import RuntimeApi
 from powertune.sources.runtime_process import RuntimeProcess
+from powertune.sources.watcher import children_of
 
 SCHEMA = json.loads(Path(run_file.__file__).with_name("run-1.schema.json").read_text(encoding="utf-8"))
 SERVERS = Path(__file__).parents[1] / "servers"
@@ -158,7 +160,8 @@ def test_computing_is_scaled_with_memory_and_waiting_is_not(mode: Command) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are watched on Linux only")
 def test_computing_and_waiting_are_seen_in_their_order(pids: Path) -> None:
-    with EventLoop() as loop:
+    children = children_of(os.getpid())
+    with adopting_orphans(), EventLoop() as loop:
         api = RuntimeApi()
         loop.run(api.__aenter__())
         process = RuntimeProcess(
@@ -173,6 +176,7 @@ def test_computing_and_waiting_are_seen_in_their_order(pids: Path) -> None:
         run = loop.run(process.invoke("{}"))
         process.kill()
         loop.run(api.__aexit__(None, None, None))
+    assert children_of(os.getpid()) == children  # neither it nor who watched it, nor a zombie of one
     assert run.status == "ok"
     seen, computed_ms = [], 0.0
     for segment in run.work.segments:  # a busy machine puts short waits between
