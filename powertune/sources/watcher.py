@@ -166,17 +166,16 @@ class Tree:
     """A process and all below it; where this process is its keeper, orphans that came to be its own children, too."""
 
     def __init__(self, root: int, *, is_kept: bool = False) -> None:
-        self._root = root
         self._is_kept = is_kept
         self._processes: dict[int, _Process] = {root: _Process(root)}
         self._past_cpu_ns = 0
         self.queues: list[tuple[float, float]] = []
-        self.peak_mb = self.children_peak_mb = 0.0
+        self.peak_mb = 0.0
 
     def start_anew(self) -> None:
         """Forget what was seen."""
         self.queues = []
-        self.peak_mb = self.children_peak_mb = 0.0
+        self.peak_mb = 0.0
 
     def sample(self) -> tuple[float, float]:
         """Return the time now and the CPU time of the tree, in ms; keep when its threads have queued for a core."""
@@ -218,15 +217,8 @@ class Tree:
     def weigh(self) -> None:
         """Measure memory."""
         shared = len(self._processes) > 1
-        root_mb = children_mb = 0.0
-        for process in self._processes.values():
-            own_mb = resident_mb(process.pid, process.parent, shared=shared)
-            if process.pid == self._root:
-                root_mb = own_mb
-            else:
-                children_mb += own_mb
-        self.peak_mb = max(self.peak_mb, root_mb + children_mb)
-        self.children_peak_mb = max(self.children_peak_mb, children_mb)
+        now_mb = sum(resident_mb(each.pid, each.parent, shared=shared) for each in self._processes.values())
+        self.peak_mb = max(self.peak_mb, now_mb)
 
     @property
     def size(self) -> int:
@@ -409,9 +401,7 @@ def serve(orders: _Orders, tree: Tree, keeper: _Keeper | None) -> None:
         elif order == "end":
             seen = [*(samples or []), tree.sample()]
             tree.weigh()
-            _say(
-                {"samples": seen, "queues": tree.queues, "peak_mb": tree.peak_mb, "children_mb": tree.children_peak_mb}
-            )
+            _say({"samples": seen, "queues": tree.queues, "peak_mb": tree.peak_mb})
             samples = None
         began = time.perf_counter()
         if samples is not None:

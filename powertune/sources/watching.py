@@ -91,7 +91,6 @@ def seen_by(answer: Any) -> Seen:
         tuple((when, cpu) for when, cpu in answer["samples"]),
         tuple((when, ms) for when, ms in answer["queues"]),
         answer["peak_mb"],
-        answer["children_mb"],
     )
 
 
