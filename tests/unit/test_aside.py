@@ -11,7 +11,8 @@ from powertune.sources.aside import aside
 
 def test_tasks_run_in_order_in_another_thread_while_the_block_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    done, ran = threading.Event(), []
+    done = threading.Event()
+    ran: list[threading.Thread | None] = []
 
     def second() -> None:
         ran.append(threading.current_thread())
