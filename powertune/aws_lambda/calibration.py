@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS, mean_wall_time_ms
@@ -86,6 +86,16 @@ class Work:
         fit = calibration or Calibration()
         segments, threads = self._on_lambda(fit)
         return fit.factor_at(memory_mb) * mean_wall_time_ms(segments, memory_mb, threads=threads)
+
+    def without_runtime(self) -> "Work":
+        """Return the work without what a runtime computes around it, as far as there is as much."""
+        if not self.segments:
+            return replace(self, cpu_ms=max(0.0, self.cpu_ms - RUNTIME_OVERHEAD_MS))
+        cpu_ms = [one.cpu_ms for one in self.segments]
+        for place in (0, -1):
+            cpu_ms[place] = max(0.0, cpu_ms[place] - RUNTIME_OVERHEAD_MS / 2)
+        segments = tuple(replace(one, cpu_ms=left) for one, left in zip(self.segments, cpu_ms, strict=True))
+        return replace(self, cpu_ms=math.fsum(cpu_ms), segments=segments)
 
     def throttled_here_ms(self, memory_mb: int, cpu_scale: float = 1.0) -> float:
         """Return the mean wall time in ms of this call on this machine, under the quota of a memory size.

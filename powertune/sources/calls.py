@@ -45,6 +45,7 @@ class Calls:
         self._timeout_s = timeout_s
         self._warm_ups = 0
         self._calibration = Calibration()
+        self._batch: list[Call] = []
         self._durations_ms: dict[int, list[float]] = {}
         self.common_error: dict[int, float] = {}
         """By what share the durations at each size that was scaled to may all be off in the same direction."""
@@ -73,16 +74,20 @@ class Calls:
         """Note how busy the machine was: there are no more calls."""
         self._load_after = HostLoad.read()
 
-    def settle(self) -> None:
-        """Tell warm-up from the rest, and fit the scale of this machine to what is known of Lambda."""
+    def settle(self, since: int) -> None:
+        """Tell warm-up from the rest, and fit the scale of this machine to what is known of Lambda.
+
+        The batch that is asked for next holds the calls from the number `since` on, and the first one if that is 1.
+        """
         self._warm_ups = self._count_warm_ups()
         self._calibration = self._scale.fit(self.works())
+        self._batch = [*self.all[: since == 1], *self.all[max(since, 1 + self._warm_ups) :]]
 
     def scale_to(self, sizes: Iterable[int]) -> None:
-        """Work out what the calls take at memory sizes in MB. They must have been settled."""
+        """Work out what the calls of the batch take at memory sizes in MB. They must have been settled."""
         typical, cpu_error = self.typical_work(), self._cpu_error()
         for size in sizes:
-            self._durations_ms[size] = [call.work.duration_at_ms(size, self._calibration) for call in self._counting()]
+            self._durations_ms[size] = [call.work.duration_at_ms(size, self._calibration) for call in self._batch]
             self.common_error[size] = self._scale.common_error(typical, size, self._calibration, cpu_error)
 
     def default_samples(self, fewest: int) -> int:
@@ -91,7 +96,7 @@ class Calls:
         return max(min(max(fitting, _FEWEST_CALLS), _MOST_CALLS), fewest)
 
     def at_size(self, memory_mb: int, count: int, *, needed_mb: float, init_ms: float | None) -> Iterator[Invocation]:
-        """Yield the first call and up to `count` later ones at a memory size that they were scaled to.
+        """Yield the batch at a memory size that it was scaled to: the first call, if it is in it, and `count` others.
 
         `needed_mb` is the memory that they need, `init_ms` how long it takes to get ready for a cold one.
         """
@@ -99,7 +104,8 @@ class Calls:
             why = f"needs about {needed_mb:.0f} MB"
             yield Invocation(memory_mb, 0.0, max_memory_used_mb=needed_mb, error=why, status="out-of-memory")
             return
-        for call, duration_ms in zip(self._counting()[: 1 + count], self._durations_ms[memory_mb], strict=False):
+        firsts = sum(call is self.all[0] for call in self._batch)
+        for call, duration_ms in zip(self._batch[: firsts + count], self._durations_ms[memory_mb], strict=False):
             status, error = call.status, call.error
             if status == "ok" and duration_ms > self._timeout_s * 1000:
                 status, error = "timed-out", f"would take longer than {text.duration(self._timeout_s * 1000)}"
@@ -113,10 +119,6 @@ class Calls:
                 error=error,
                 status=status,
             )
-
-    def _counting(self) -> list["Call"]:
-        """Return the first call, and those after it that did not warm up."""
-        return self.all[:1] + self.all[self.first_settled :]
 
     def typical_work(self) -> Work:
         """Return the mean work of a warm call."""

@@ -6,13 +6,11 @@ import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import PurePath
 from types import TracebackType
 from typing import Self
 
 from powertune import text
-from powertune.aws_lambda.cpu import RUNTIME_OVERHEAD_MS
 from powertune.aws_lambda.memory import DEFAULT_SIZES_MB, MAX_TIMEOUT_S
 from powertune.aws_lambda.scale import Scale
 from powertune.errors import BadInputError, UsageError
@@ -144,15 +142,16 @@ class CommandSource:
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         """Call the function as often as the largest count asks, once for all sizes; yield the calls at each size."""
         wanted = max(plan.values(), default=0)
+        made = len(self._calls.all)  # the first, and those of earlier batches
         self._events.check(wanted + 1, wanted)
         hand = self._events.hand(0, max(wanted, self._events.fewest))
         self._progress.begin(f"calling {self.name}", total=wanted)
-        while len(self._calls.all) <= wanted and self._calls.begin_well and (event := hand.deal()):
+        while len(self._calls.all) < made + wanted and self._calls.begin_well and (event := hand.deal()):
             self._call(event)
             self._progress.step()
         self._calls.end()
         self._process.kill()
-        self._calls.settle()
+        self._calls.settle(made)
         self._calls.scale_to(plan)
         inits_ms = self._process.inits_ms
         init_ms = statistics.median(inits_ms) if inits_ms else None
@@ -162,11 +161,9 @@ class CommandSource:
     def _call(self, event: Event) -> None:
         with self._output:
             run = self._loop.run(self._process.invoke(self._counter.filled(event.payload)))
-        # The runtime's own part is in what was measured, and is added again where work is scaled.
-        work = replace(run.work, cpu_ms=max(0.0, run.work.cpu_ms - RUNTIME_OVERHEAD_MS))
         self._calls.all.append(
             Call(
-                work,
+                run.work.without_runtime(),  # it is in what was measured, and is added again where work is scaled
                 run.wall_ms,
                 memory_growth_mb=0.0,
                 status=run.status,

@@ -28,7 +28,7 @@ from powertune.sources.containment import (
 from powertune.sources.handler import Call, Handler, describe, load_handler, no_answer, split_handler
 from powertune.sources.isolated import IMPORT_TIMEOUT_S, Launch
 from powertune.sources.meter import children_growth_mb, work_between
-from powertune.sources.watching import SelfWatch
+from powertune.sources.watching import ProcessWatch
 from powertune.sources.worker import Clocks, LambdaContext, peak_memory_mb, resident_memory_mb
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class InProcessHandler:
         with ExitStack() as stack:
             self._outside = stack.enter_context(own_surroundings())
             stack.enter_context(own_garbage())
-            self._watch = SelfWatch()
+            self._watch = ProcessWatch(os.getpid())
             stack.callback(self._watch.close)
             os.environ.update(self._launch.environment)
             if self._launch.layers:
@@ -94,12 +94,16 @@ class InProcessHandler:
                 outcome = worker.Outcome("timed-out", None, began, Clocks.read())
             seen = self._watch.end()
         before, after = outcome.before, outcome.after
-        children_mb = children_growth_mb(before, after) if seen.children_mb is None else seen.children_mb
+        peak_mb = peak_memory_mb()
+        if seen.peak_mb is None:
+            peak_mb += children_growth_mb(before, after)
+        else:  # what it shares with its children counts once
+            peak_mb = max(peak_mb, seen.peak_mb)
         problem = describe(outcome.failure) if outcome.failure else None
         return Call(
             work_between(before, after, seen),
             after.wall_ms - before.wall_ms,
-            max(0.0, peak_memory_mb() - self._resident_mb) + children_mb,
+            max(0.0, peak_mb - self._resident_mb),
             cast("Status", outcome.status),
             no_answer(timeout_s) if outcome.status == "timed-out" else problem,
         )

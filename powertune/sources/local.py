@@ -24,7 +24,7 @@ from powertune.sources.aside import aside, nothing
 from powertune.sources.calls import Calls
 from powertune.sources.containment import OutputTrap
 from powertune.sources.deployment import Deployment, lambda_environment, log_stream_name, process_environment
-from powertune.sources.events import Event, Events, OneEvent
+from powertune.sources.events import Counter, Event, Events, OneEvent
 from powertune.sources.handler import split_handler
 from powertune.sources.in_process import InProcessHandler
 from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
@@ -94,6 +94,7 @@ class LocalSource:
         self._preload = preload
         self._function_name = _function_name(handler) if isinstance(handler, str) else "handler"
         self._log_stream = log_stream_name()
+        self._counter = Counter()
         self._inits: list[Init] = []
         self._processes_ended = 0
         # In this process kernels would add to what the handler is seen to take.
@@ -171,10 +172,11 @@ class LocalSource:
         Each size gets the first call as its cold start, then its count of warm ones.
         """
         wanted = max(plan.values(), default=0)
+        made = len(self._calls.all)  # the first, and those of earlier batches
         self._events.check(wanted + 1, wanted)
         hand = self._events.hand(0, max(wanted, self._events.fewest))
         self._progress.begin(f"calling {self.handler_name}", total=wanted)
-        while len(self._calls.all) <= wanted and self._calls.begin_well:
+        while len(self._calls.all) < made + wanted and self._calls.begin_well:
             if self._is_fresh:  # the last call has ended the process
                 if self._processes_ended >= _MOST_PROCESSES_ENDED:
                     break
@@ -184,7 +186,7 @@ class LocalSource:
             self._call(hand.deal())
             self._progress.step()
         self._calls.end()
-        self._calls.settle()
+        self._calls.settle(made)
         with self._elsewhere() as launch:
             with aside(self._preload, lambda: self._calls.scale_to(plan)):
                 if isinstance(self._target, str) and self._calls.begin_well:
@@ -243,7 +245,7 @@ class LocalSource:
         if event is None or self._handler is None:
             raise ValueError("no event, or no handler")  # there are as many as were checked for
         is_first = self._is_fresh
-        call = self._handler.call(event.payload, timeout_s=self._timeout_s)
+        call = self._handler.call(self._counter.filled(event.payload), timeout_s=self._timeout_s)
         self._calls.all.append(replace(call, cold=is_first, payload=event.name if self._events.weights else None))
         self._is_fresh = not self._handler.alive
         if self._yardstick and isinstance(self._handler, IsolatedHandler):
@@ -284,7 +286,7 @@ class LocalSource:
 
         def payload() -> str:
             event = hand.deal()
-            return event.payload if event else self._first_payload  # a sequence that is used up
+            return self._counter.filled(event.payload if event else self._first_payload)  # a sequence may be used up
 
         verification = Verification(self._throttle, launch, self._calls.works(), payload, self._timeout_s, most_calls)
         for memory_mb in self._verify_mb:

@@ -41,8 +41,6 @@ class Seen:
     """Until when, and for how long, a thread was ready to run and had no core, in ms."""
     peak_mb: float | None = None
     """Highest memory of all processes together; None where that cannot be told."""
-    children_mb: float | None = None
-    """Highest memory of all but the handler's own process."""
 
 
 NOTHING_SEEN = Seen()

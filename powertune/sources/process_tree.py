@@ -6,7 +6,6 @@ kernel's scheduler statistics. Where there is no /proc, `ps` is asked: CPU time 
 elsewhere), nothing of children that ended unseen, and no queueing.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import Protocol
 
 from powertune.aws_lambda.calibration import Work
-from powertune.sources.meter import work_between
-from powertune.sources.watcher import resident_mb
+from powertune.sources.meter import NOTHING_SEEN, Seen, work_between
+from powertune.sources.watcher import adopt_orphans, cpu_time_ns, resident_mb
 from powertune.sources.worker import Clocks
 
 _PROC = Path("/proc")
-_PR_SET_CHILD_SUBREAPER = 36
 _KILLING_S = 5.0
 _KILLING_STEP_S = 0.005
 _DUTY = 0.01
@@ -56,14 +54,17 @@ class Usage:
     """By thread id; empty where the system does not tell."""
 
 
-def work_of(before: Usage, after: Usage, wall_ms: float) -> Work:
-    """Return the work of a tree in `wall_ms` between two moments, waiting told from computing by its busiest thread."""
+def work_of(before: Usage, after: Usage, began_ms: float, wall_ms: float, seen: Seen = NOTHING_SEEN) -> Work:
+    """Return the work of a tree in `wall_ms` between two moments.
+
+    Waiting is told from computing by its busiest thread, and by what was `seen` of all, in the time of `began_ms`.
+    """
     cpu_ms = max(0.0, cpu_between_ms(before, after))
     lived = {number: _between(before.threads.get(number), thread) for number, thread in after.threads.items()}
     busiest = max(lived.values(), key=lambda thread: thread.cpu_ms, default=None)
     queued_ms, stops, thread_ms = (busiest.queued_ms, busiest.stops, busiest.cpu_ms) if busiest else (0.0, None, 0.0)
-    start = Clocks(0.0, 0.0, 0.0, None if stops is None else 0, 0.0, 0.0)
-    return work_between(start, Clocks(wall_ms, cpu_ms, queued_ms, stops, 0.0, thread_ms))
+    start = Clocks(began_ms, 0.0, 0.0, None if stops is None else 0, 0.0, 0.0)
+    return work_between(start, Clocks(began_ms + wall_ms, cpu_ms, queued_ms, stops, 0.0, thread_ms), seen)
 
 
 def cpu_between_ms(before: Usage, after: Usage) -> float:
@@ -89,16 +90,11 @@ def _between(before: Thread | None, after: Thread) -> Thread:
 @contextmanager
 def adopting_orphans() -> Iterator[None]:
     """Let processes whose parent ended become children of this one, on Linux: then none can slip out of its tree."""
-    _set_subreaper(1)
+    adopt_orphans(True)  # noqa: FBT003 - on
     try:
         yield
     finally:
-        _set_subreaper(0)
-
-
-def _set_subreaper(value: int) -> None:
-    with suppress(AttributeError, OSError):  # elsewhere than on Linux
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, value, 0, 0, 0)
+        adopt_orphans(False)  # noqa: FBT003 - off
 
 
 class _System(Protocol):
@@ -252,8 +248,8 @@ class LinuxProcesses:
         return False
 
     def cpu_ms(self, pid: int) -> float:
-        """Return the reading of the process's CPU clock, whose id is made of the process's (clock_getcpuclockid)."""
-        return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
+        """Return the reading of the process's CPU clock."""
+        return cpu_time_ns(pid) / 1e6
 
     def ended_ms(self, pid: int) -> float:
         """Return cutime and cstime of its stat, which count in steps of 10 ms."""

@@ -21,6 +21,7 @@ from powertune.model.invocation import Status
 from powertune.sources.isolated import MOST_PROCESSES
 from powertune.sources.process_tree import ProcessTree, work_of
 from powertune.sources.runtime_api import RuntimeApi, Task
+from powertune.sources.watching import ProcessWatch
 
 INIT_TIMEOUT_S = 10.0
 _API = "AWS_LAMBDA_RUNTIME_API"
@@ -50,6 +51,7 @@ class Run:
 class _Running:
     process: subprocess.Popen[bytes]
     tree: ProcessTree
+    watch: ProcessWatch
     is_fresh: bool = True
     """Until its first invocation."""
 
@@ -108,6 +110,7 @@ class RuntimeProcess:
         if self._running is None:
             return
         self._note_memory(self._running)
+        self._running.watch.close()
         if not self._running.tree.kill():
             self.leaves_processes = True
         self._running.process.wait()
@@ -146,10 +149,12 @@ class RuntimeProcess:
         except (OSError, ValueError) as error:
             why = text.printable(error.strerror if isinstance(error, OSError) else error)
             raise BadInputError(f"{name} cannot be run: {why}", hint=_FORM) from error
-        return _Running(process, ProcessTree(process.pid, f"{_API}={self._environment[_API]}"))
+        tree = ProcessTree(process.pid, f"{_API}={self._environment[_API]}")
+        return _Running(process, tree, ProcessWatch(process.pid))
 
     async def _run(self, running: _Running, payload: str, until_s: float) -> Run:
         is_first, running.is_fresh = running.is_fresh, False
+        running.watch.begin()
         before = running.tree.usage()
         deadline_ms = int((time.time() + until_s - time.monotonic()) * 1000)
         handed_s = time.perf_counter()
@@ -157,12 +162,15 @@ class RuntimeProcess:
         ended = await self._until(running, lambda: self._api.answer is not None and self._api.is_asked, until_s)
         over_s = self._api.asked_at_s if ended == "done" else time.perf_counter()
         after = running.tree.usage()
+        seen = running.watch.end()
         self._note_memory(running)
+        self.peak_memory_mb = max(self.peak_memory_mb, seen.peak_mb or 0.0)
         wall_ms = (over_s - handed_s) * 1000
         status, error = self._outcome(running, ended)
         if ended != "done":
             self.kill()
-        return Run(work_of(before, after, wall_ms), wall_ms, is_first=is_first, status=status, error=error)
+        work = work_of(before, after, handed_s * 1000, wall_ms, seen)
+        return Run(work, wall_ms, is_first=is_first, status=status, error=error)
 
     def _outcome(self, running: _Running, ended: _Wait) -> tuple[Status, str | None]:
         answer = self._api.answer

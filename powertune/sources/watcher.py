@@ -69,6 +69,11 @@ def _whole(fd: int) -> bytes:
     return data
 
 
+def cpu_time_ns(pid: int) -> int:
+    """Return the CPU time of a process in ns, ended threads included, on Linux. Raises OSError for one that is gone."""
+    return time.clock_gettime_ns((~pid << 3) | 2)  # the clock whose id clock_getcpuclockid returns
+
+
 def resident_mb(pid: int, parent: int | None, *, shared: bool) -> float:
     """Return the resident memory of a process in MB, on Linux; else 0.
 
@@ -104,7 +109,6 @@ class _Process:
         self.queues: list[tuple[float, float]] = []
         self.threads = 1
         self.gone = False
-        self._clock = (~pid << 3) | 2  # what clock_getcpuclockid returns
         self._files: dict[int, tuple[int, int]] = {}
 
     def find(self) -> list[int]:
@@ -134,7 +138,7 @@ class _Process:
     def read(self) -> None:
         """Read the clocks: CPU time of the whole process, and how long each thread has queued for a core."""
         try:
-            self.cpu_ns = max(self.cpu_ns, time.clock_gettime_ns(self._clock))
+            self.cpu_ns = max(self.cpu_ns, cpu_time_ns(self.pid))
         except OSError:
             self.close()
             return
@@ -162,17 +166,16 @@ class Tree:
     """A process and all below it; where this process is its keeper, orphans that came to be its own children, too."""
 
     def __init__(self, root: int, *, is_kept: bool = False) -> None:
-        self._root = root
         self._is_kept = is_kept
         self._processes: dict[int, _Process] = {root: _Process(root)}
         self._past_cpu_ns = 0
         self.queues: list[tuple[float, float]] = []
-        self.peak_mb = self.children_peak_mb = 0.0
+        self.peak_mb = 0.0
 
     def start_anew(self) -> None:
         """Forget what was seen."""
         self.queues = []
-        self.peak_mb = self.children_peak_mb = 0.0
+        self.peak_mb = 0.0
 
     def sample(self) -> tuple[float, float]:
         """Return the time now and the CPU time of the tree, in ms; keep when its threads have queued for a core."""
@@ -214,15 +217,8 @@ class Tree:
     def weigh(self) -> None:
         """Measure memory."""
         shared = len(self._processes) > 1
-        root_mb = children_mb = 0.0
-        for process in self._processes.values():
-            own_mb = resident_mb(process.pid, process.parent, shared=shared)
-            if process.pid == self._root:
-                root_mb = own_mb
-            else:
-                children_mb += own_mb
-        self.peak_mb = max(self.peak_mb, root_mb + children_mb)
-        self.children_peak_mb = max(self.children_peak_mb, children_mb)
+        now_mb = sum(resident_mb(each.pid, each.parent, shared=shared) for each in self._processes.values())
+        self.peak_mb = max(self.peak_mb, now_mb)
 
     @property
     def size(self) -> int:
@@ -238,7 +234,7 @@ class _Keeper:
         self._processes: int = order["processes"]
         self.why: str | None = None
         self.status: int | None = None
-        _process_control(_PR_SET_CHILD_SUBREAPER, 1)
+        adopt_orphans(True)  # noqa: FBT003 - on
         self.pid = os.fork()
         if not self.pid:
             _become(order)
@@ -287,6 +283,11 @@ class _Keeper:
 def _signal(pid: int, kind: signal.Signals) -> None:
     with suppress(OSError):
         os.kill(pid, kind)
+
+
+def adopt_orphans(value: bool) -> None:  # noqa: FBT001 - on or off
+    """Let processes whose parent ended become children of this one, on Linux, or no longer."""
+    _process_control(_PR_SET_CHILD_SUBREAPER, int(value))
 
 
 def _process_control(option: int, value: int) -> None:
@@ -400,9 +401,7 @@ def serve(orders: _Orders, tree: Tree, keeper: _Keeper | None) -> None:
         elif order == "end":
             seen = [*(samples or []), tree.sample()]
             tree.weigh()
-            _say(
-                {"samples": seen, "queues": tree.queues, "peak_mb": tree.peak_mb, "children_mb": tree.children_peak_mb}
-            )
+            _say({"samples": seen, "queues": tree.queues, "peak_mb": tree.peak_mb})
             samples = None
         began = time.perf_counter()
         if samples is not None:
@@ -436,9 +435,9 @@ def main() -> None:
     orders = _Orders()
     first = orders.first()
     keeper = _Keeper(first["keep"]) if "keep" in first else None
-    if keeper is None:
+    if keeper is None and first["watch"] == os.getppid():
         _detach()
-    else:
+    if keeper:
         with suppress(OSError):
             os.close(first["keep"]["fd"])
         _say({"pid": keeper.pid})

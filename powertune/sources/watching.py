@@ -9,21 +9,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from powertune.sources.meter import Seen
 
 _ANSWER_WITHIN_S = 10.0
-
-
-class Watch(Protocol):
-    """Watches a handler's processes while a call runs."""
-
-    def begin(self) -> None:
-        """Begin to take samples."""
-
-    def end(self) -> Seen:
-        """Stop, and return what was seen."""
 
 
 class WatcherError(Exception):
@@ -101,18 +91,17 @@ def seen_by(answer: Any) -> Seen:
         tuple((when, cpu) for when, cpu in answer["samples"]),
         tuple((when, ms) for when, ms in answer["queues"]),
         answer["peak_mb"],
-        answer["children_mb"],
     )
 
 
-class SelfWatch:
-    """Has this process watched, on Linux; where that fails, nothing is seen, and the clocks have to do."""
+class ProcessWatch:
+    """Has a process and what it starts watched, on Linux; where that fails nothing is seen, and clocks have to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int) -> None:
         self._watcher: Watcher | None = None
         if sys.platform == "linux":
             with suppress(OSError, WatcherError):
-                self._watcher = Watcher({"watch": os.getpid()})
+                self._watcher = Watcher({"watch": pid})
 
     def begin(self) -> None:
         """Begin to take samples."""

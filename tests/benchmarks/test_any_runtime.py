@@ -83,7 +83,7 @@ def test_cpu_time_is_that_of_the_runtimes_own_clock_and_that_of_a_call_in_proces
     assert median(durations["awslambdaric"]) == pytest.approx(median(durations["in process"]), rel=0.05, abs=0.5)
 
 
-def test_a_run_takes_a_second_beyond_its_calls_and_two_percent_of_a_core_to_watch_them() -> None:
+def test_a_run_takes_a_second_beyond_its_calls_and_a_tenth_of_another_core_to_watch_them() -> None:
     event = json.dumps({"wait_ms": 500})
     bootstrap = [sys.executable, "-S", str(SERVERS / "bootstrap.py"), "waits"]
     command = [sys.executable, "-m", "powertune", "dry-run", "--runtime-api", "-f", "json", "-p", event]
@@ -108,7 +108,7 @@ def test_a_run_takes_a_second_beyond_its_calls_and_two_percent_of_a_core_to_watc
         f" to watch and make calls: {share:.2%} of a core"
     )
     assert own_s <= 1.0
-    assert share <= 0.02
+    assert share <= 0.12
 
 
 def test_figures_are_those_of_report_lines(shop: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import resource
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from powertune.sources.watching import SelfWatch, Watch
+from powertune.sources.watching import ProcessWatch
 
 pytestmark = pytest.mark.benchmark
 
@@ -61,7 +62,7 @@ def calls_a_lot() -> None:
 class Nobody:
     """Takes no samples, and does to the caches and to the scheduler what a watcher does before it begins."""
 
-    def __init__(self, watch: SelfWatch) -> None:
+    def __init__(self, watch: ProcessWatch) -> None:
         self._watch = watch
 
     def begin(self) -> None:
@@ -72,7 +73,7 @@ class Nobody:
         pass
 
 
-def took_ms(work: Callable[[], None], watch: Watch | Nobody) -> tuple[float, float]:
+def took_ms(work: Callable[[], None], watch: ProcessWatch | Nobody) -> tuple[float, float]:
     """Return CPU time of this thread, and wall time."""
     watch.begin()
     wall, cpu = time.perf_counter(), time.thread_time()
@@ -92,7 +93,7 @@ def median_with_interval(values: list[float]) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("work", [arithmetic, copies, sorts, calls_a_lot])
 def test_watching_costs_the_handler_less_than_two_percent(work: Callable[[], None]) -> None:
-    watch = SelfWatch()
+    watch = ProcessWatch(os.getpid())
     nobody = Nobody(watch)
     work()
     ratios: dict[str, list[float]] = {"CPU": [], "wall": []}
@@ -147,7 +148,7 @@ def cpu_of_children_s() -> float:
 @pytest.mark.parametrize("neighbour", ["while True: pass", "a = bytearray(60_000_000)\nwhile True: a = bytes(a)"])
 def test_what_neighbours_on_every_core_do_to_cpu_time(work: Callable[[], None], neighbour: str) -> None:
     ratios = []
-    watch = SelfWatch()
+    watch = ProcessWatch(os.getpid())
     nobody = Nobody(watch)
     for _ in range(7):
         alone = statistics.median(took_ms(work, nobody)[0] for _ in range(15))

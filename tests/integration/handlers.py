@@ -412,6 +412,18 @@ def leaves_a_thread_behind(_event: Any, _context: Any) -> None:
     threading.Thread(target=time.sleep, args=(600,)).start()
 
 
+def works_in_four_forks(_event: Any, _context: Any) -> None:
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if not child:
+            time.sleep(0.2)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+
+
 def leaves_a_child_behind(event: Any, _context: Any) -> None:
     import subprocess
 

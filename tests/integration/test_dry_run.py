@@ -18,8 +18,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+import powertune
 from powertune.cli.main import main
 from powertune.model import run_file
+from powertune.sources.local import LocalSource
 
 SCHEMA = json.loads(Path(run_file.__file__).with_name("run-1.schema.json").read_text(encoding="utf-8"))
 HANDLERS = Path(__file__).with_name("handlers.py")
@@ -357,6 +359,29 @@ def test_each_call_gets_a_fresh_event(dry_run: Command) -> None:
     assert done.run["sizes"][0]["invocations"]["failed"] == 0
 
 
+@pytest.mark.parametrize("options", [{}, {"isolate": True}], ids=["in-process", "isolated"])
+def test_placeholders_in_a_payload_become_something_new_in_each_call(
+    module: str, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    (tmp_path / f"notes_{module}.py").write_text(
+        "def handler(event, context):\n    with open('noted', 'a') as file:\n        print(event['id'], file=file)\n",
+        encoding="utf-8",
+    )
+    powertune.dry_run(f"notes_{module}:handler", payload={"id": "{{powertune.uuid}}"}, samples=3, **options)
+    noted = (tmp_path / "noted").read_text(encoding="ascii").split()
+    assert len(noted) == len({uuid.UUID(each) for each in noted}) == 4
+
+
+def test_each_batch_of_runs_is_of_new_calls() -> None:
+    calls = []
+    with LocalSource(lambda event, _context: calls.append(event)) as source:
+        first, second = list(source.measure({512: 3, 1769: 2})), list(source.measure({512: 2}))
+    assert len(calls) == 1 + 3 + 2
+    assert [run.memory_mb for run in first if run.cold] == [512, 1769]
+    assert [run.memory_mb for run in first if not run.cold] == [512, 512, 512, 1769, 1769]
+    assert [(run.memory_mb, run.cold) for run in second] == [(512, False), (512, False)]
+
+
 def test_without_a_payload_the_event_is_an_empty_object(module: str, tmp_path: Path) -> None:
     extra = "\ndef empty(event, context):\n    assert event == {} and type(event) is dict\n"
     with (tmp_path / f"{module}.py").open("a", encoding="utf-8") as stream:
@@ -642,6 +667,13 @@ def test_cpu_time_of_child_processes_counts(dry_run: Command) -> None:
     assert done.run["source"]["cpu_ms"] > 250
     small, large = (size["duration_ms"]["mean"] for size in done.run["sizes"])
     assert small > 4 * large
+
+
+def test_memory_that_forks_share_with_the_handler_counts_once(dry_run: Command) -> None:
+    held = bytearray(100 * 1024 * 1024)  # stands for what powertune itself takes, which is not the handler's
+    needed_mb = dry_run("works_in_four_forks", "-n", "1", "-m", "128,512").run["source"]["memory_needed_mb"]
+    assert needed_mb < 80
+    del held
 
 
 def test_a_handler_may_fork(process: Command) -> None:

@@ -19,6 +19,11 @@ import powertune
 from powertune.cli.main import main
 from powertune.errors import UsageError
 from powertune.model import run_file
+from powertune.sources.event_loop import EventLoop
+from powertune.sources.process_tree import adopting_orphans
+from powertune.sources.runtime_api import RuntimeApi
+from powertune.sources.runtime_process import RuntimeProcess
+from powertune.sources.watcher import children_of
 
 SCHEMA = json.loads(Path(run_file.__file__).with_name("run-1.schema.json").read_text(encoding="utf-8"))
 SERVERS = Path(__file__).parents[1] / "servers"
@@ -151,6 +156,37 @@ def test_computing_is_scaled_with_memory_and_waiting_is_not(mode: Command) -> No
     waiting = mode("waits", "-p", '{"wait_ms": 60}').run["sizes"]
     assert computing[0]["duration_ms"]["mean"] > 5 * computing[1]["duration_ms"]["mean"]
     assert waiting[0]["duration_ms"]["mean"] == pytest.approx(waiting[1]["duration_ms"]["mean"], rel=0.8)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are watched on Linux only")
+def test_computing_and_waiting_are_seen_in_their_order(pids: Path) -> None:
+    children = children_of(os.getpid())
+    with adopting_orphans(), EventLoop() as loop:
+        api = RuntimeApi()
+        loop.run(api.__aenter__())
+        process = RuntimeProcess(
+            [sys.executable, "-S", str(BOOTSTRAP), "alternates", str(pids)],
+            api,
+            dict(os.environ),
+            arn="arn:aws:lambda:us-east-1:123456789012:function:f",
+            timeout_s=ENOUGH_S,
+            memory_limit_mb=512,
+        )
+        loop.run(process.begin())
+        run = loop.run(process.invoke("{}"))
+        process.kill()
+        loop.run(api.__aexit__(None, None, None))
+    assert children_of(os.getpid()) == children  # neither it nor who watched it, nor a zombie of one
+    assert run.status == "ok"
+    seen, computed_ms = [], 0.0
+    for segment in run.work.segments:  # a busy machine puts short waits between
+        computed_ms += segment.cpu_ms
+        if segment.wait_ms > 10:
+            seen.append((computed_ms, segment.wait_ms))
+            computed_ms = 0.0
+    (first_ms, long_wait_ms), (second_ms, short_wait_ms) = seen
+    assert 10 < first_ms < 40 < second_ms < 80
+    assert short_wait_ms < 45 < long_wait_ms
 
 
 def test_cpu_time_is_that_of_the_call_by_the_clock_of_the_process(mode: Command) -> None:

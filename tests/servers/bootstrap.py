@@ -120,6 +120,13 @@ def waits(api: Api, request_id: str, _headers: dict[str, str], body: bytes, _num
     api.answer(request_id)
 
 
+def alternates(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
+    for cpu_ms, wait_ms in ((20, 60), (60, 30), (10, 0)):
+        compute(cpu_ms)
+        time.sleep(wait_ms / 1000)
+    api.answer(request_id)
+
+
 def computes_in_a_child(api: Api, request_id: str, _headers: dict[str, str], _body: bytes, _number: int) -> None:
     code = "import time\nwhile time.process_time() < 0.1: pass"
     subprocess.run([sys.executable, "-S", "-c", code], check=True)

@@ -16,6 +16,18 @@ def test_a_duration_holds_the_handler_and_the_overhead_of_the_runtime() -> None:
     assert WAITING.duration_at_ms(1769) == pytest.approx(102 + RUNTIME_OVERHEAD_MS)
 
 
+@pytest.mark.parametrize(
+    "work",
+    [Work(40.0, 70.0), Work(40.0, 70.0, segments=(Segment(10.0, 50.0), Segment(30.0, 20.0))), Work(1.0, 5.0)],
+    ids=["sums", "order", "less than that"],
+)
+def test_what_a_runtime_computes_around_the_work_can_be_taken_off(work: Work) -> None:
+    alone = work.without_runtime()
+    assert alone.cpu_ms == pytest.approx(max(0.0, work.cpu_ms - RUNTIME_OVERHEAD_MS))
+    assert alone.wait_ms == work.wait_ms
+    assert sum(segment.cpu_ms for segment in alone.segments) == pytest.approx(alone.cpu_ms if work.segments else 0)
+
+
 def test_threads_share_the_work_where_there_are_vcpus_for_them() -> None:
     shared = Work(cpu_ms=100.0, wait_ms=0.0, threads=2)
     assert shared.duration_at_ms(3538) == pytest.approx((100 + RUNTIME_OVERHEAD_MS) / 2)

@@ -1,5 +1,6 @@
 """Clock readings parted into computing and waiting."""
 
+import os
 import sys
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from powertune.aws_lambda.calibration import Work
 from powertune.sources.meter import Seen, children_growth_mb, work_between
-from powertune.sources.watching import SelfWatch
+from powertune.sources.watching import ProcessWatch
 from powertune.sources.worker import Clocks
 
 START = Clocks(wall_ms=1000.0, cpu_ms=50.0, queued_ms=7.0, blocked=3, largest_child_mb=0.0, thread_ms=40.0)
@@ -179,7 +180,7 @@ def test_long_calls_have_no_more_segments_than_can_be_simulated_quickly() -> Non
 def test_the_work_of_this_process_is_seen_in_order_from_outside() -> None:
     if sys.platform != "linux":
         pytest.skip("processes are watched on Linux only")
-    watch = SelfWatch()
+    watch = ProcessWatch(os.getpid())
     watch.begin()
     before = Clocks.read()
     end = time.thread_time() + 0.1

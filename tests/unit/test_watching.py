@@ -13,7 +13,7 @@ import pytest
 
 from powertune.errors import FunctionFailedError
 from powertune.sources.isolated import IsolatedHandler, Launch
-from powertune.sources.watching import SelfWatch
+from powertune.sources.watching import ProcessWatch
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched on Linux only")
 LONGEST_S = 5.0  # far less than a watcher is waited for
@@ -33,7 +33,7 @@ def launch(tmp_path: Path) -> Launch:
 
 @on_linux
 def test_a_fork_of_the_handler_that_lives_on_does_not_keep_the_watcher() -> None:
-    watch = SelfWatch()
+    watch = ProcessWatch(os.getpid())
     watch.begin()
     child = os.fork()
     if not child:
@@ -77,7 +77,7 @@ def test_where_no_process_can_be_started_that_is_told_with_a_way_out(
     with pytest.raises(FunctionFailedError, match="Resource temporarily unavailable") as raised, handler:
         pass
     assert raised.value.hint
-    watch = SelfWatch()  # does without
+    watch = ProcessWatch(os.getpid())  # does without
     watch.begin()
     assert not watch.end().samples
 
