@@ -1,6 +1,8 @@
 """`powertune report` and `powertune compare`: saved files in, any format out, nothing measured or judged anew."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
 import re
@@ -278,6 +280,9 @@ def test_a_page_stands_alone_and_runs_nothing(powertune: Command, saved: dict[st
     assert "url(" not in out
     assert "@import" not in out
     assert any("default-src 'none'" in value for value in page.attributes["content"])
+    sheet = out.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in out
     assert "prefers-color-scheme: dark" in out
 
 
