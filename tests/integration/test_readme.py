@@ -11,13 +11,15 @@ from powertune.errors import ExitCode
 from powertune.report import FORMATS
 from powertune.sources.payloads import sample_names
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TOP = Path(__file__).parents[2]
+README = (TOP / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(page.read_text(encoding="utf-8") for page in sorted((TOP / "docs").glob("*.md")))]
 EXAMPLE_INPUTS = {"primes", "waiting", "mixed"}
 
 
 def commands() -> list[list[str]]:
-    """Return the arguments of each powertune command in the README's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    """Return the arguments of each powertune command in the shell blocks of README and docs."""
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
     lines = [line for block in blocks for line in block.splitlines()]
     found = [re.split(r"(?:^|[|&] *)(?:\S*/)?powertune ", line)[-1] for line in lines if "powertune " in line]
     return [shlex.split(command) for command in found]
@@ -58,5 +60,5 @@ def test_every_format_is_listed() -> None:
 def test_the_readme_has_one_line_that_runs_the_tests_and_the_gate_runs_that_line() -> None:
     lines = [line for line in README.splitlines() if "-m pytest" in line]
     assert len(lines) == 1
-    gate = (Path(__file__).parents[2] / ".ci" / "run").read_text(encoding="utf-8")
+    gate = (TOP / ".ci" / "run").read_text(encoding="utf-8")
     assert "grep -m1 -- '-m pytest' README.md" in gate
