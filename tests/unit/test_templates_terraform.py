@@ -182,9 +182,13 @@ def test_a_file_that_doubles_a_value_again_and_again_ends_unresolved(tmp_path: P
     assert "leads too far" in (found.memory_mb.unresolved or "")
 
 
-def test_variables_are_set_by_the_user_then_by_files_then_by_default(tmp_path: Path) -> None:
+def test_variables_are_set_by_the_user_then_by_files_then_by_the_environment_then_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = resource(memory_size="var.memory")
     assert read_one(tmp_path, text).memory_mb.origin == "default of variable memory"
+    monkeypatch.setenv("TF_VAR_memory", "576")
+    assert read_one(tmp_path, text).memory_mb == Configured(576, None, "environment variable TF_VAR_memory")
     write(tmp_path, "memory = 640\n", "terraform.tfvars")
     assert read_one(tmp_path, text).memory_mb.origin == "variable memory in terraform.tfvars"
     write(tmp_path, '{"memory": 768}', "terraform.tfvars.json")
