@@ -103,7 +103,7 @@ def test_attributes_have_values_places_and_the_providers_defaults(tmp_path: Path
               "C.D"  = true
             })
           }
-          layers = [aws_lambda_layer_version.libs.arn]
+          layers = [aws_lambda_layer_version.libs.arn, "arn:aws:lambda:eu-west-1:1:layer:x:1"]
         }
         """),
     )
@@ -116,7 +116,10 @@ def test_attributes_have_values_places_and_the_providers_defaults(tmp_path: Path
     assert found.code_path.value == (tmp_path / "build" / "orders.zip").as_posix()
     assert {name: value.value for name, value in found.environment.items()} == {"A": "1", "B": None, "C.D": "true"}
     assert found.environment["B"].unresolved == "aws_sqs_queue.orders.url is not decided by the source alone"
-    assert [layer.value for layer in found.layers] == [None]
+    assert [layer.unresolved for layer in found.layers] == [
+        "aws_lambda_layer_version.libs.arn is not decided by the source alone",
+        "arn:aws:lambda:eu-west-1:1:layer:x:1 is in AWS",
+    ]
 
 
 @pytest.mark.parametrize(
