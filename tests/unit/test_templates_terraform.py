@@ -360,6 +360,8 @@ def test_a_dynamic_block_is_unresolved(tmp_path: Path) -> None:
         ("a = <<EOT\nx\n", "the here-document EOT is never closed"),
         ("a =\n", "a has no value"),
         ("}\n", "a brace is closed that was not opened"),
+        ('a = "${' + "/*" * 100_000, "a string is never closed"),
+        ("a = " + "/*" * 100_000, "a comment is never closed"),
         ("a = /* 1", "a comment is never closed: line 1, column 5"),
         ("a b = 1\n", "a is followed by neither = nor a block"),
         ("/* a", "a name of a block or an attribute should stand"),
