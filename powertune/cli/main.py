@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TextIO
 
 import typer
@@ -22,9 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = list(sys.argv[1:] if argv is None else argv)
     _open_standard_streams()
-    errors = _own_errors() if argv is None else sys.stderr
+    with _own_errors() if argv is None else nullcontext(sys.stderr) as errors:
+        return _run_and_tell(args, errors, process_ends=argv is None)
+
+
+def _run_and_tell(args: Sequence[str], errors: TextIO, *, process_ends: bool) -> int:
     try:
-        return _run(args, process_ends=argv is None)
+        return _run(args, process_ends=process_ends)
     except PowertuneError as error:
         _debug(args, errors)
         return _complain(error.message, error.hint, error.exit_code, errors)

@@ -194,6 +194,7 @@ def shuffled(value: Any, random: Random) -> Any:
     return [shuffled(item, random) for item in value] if isinstance(value, list) else value
 
 
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_a_price_list_does_not_matter(random: Random) -> None:
     price_list, known = PriceList(), region_prices("us-east-1")
