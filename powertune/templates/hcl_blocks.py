@@ -153,7 +153,7 @@ def _string_end(document: Document, start: int) -> int:
     text, position, templates = document.text, start + 1, [0]
     # One number a level: 0 for a string's own characters, else how many braces are open in its template.
     while position < len(text):
-        if not templates[-1] and (piece := _STRING_PIECE.match(text, position)):
+        if piece := (_COMMENT if templates[-1] else _STRING_PIECE).match(text, position):
             position = piece.end()
         elif not templates[-1] and text.startswith(("${", "%{"), position):
             templates[-1] = 1
@@ -166,7 +166,7 @@ def _string_end(document: Document, start: int) -> int:
                 if not templates:
                     return position + 1
             position += 1
-        elif text[position] == "\n" and not templates[-1]:
+        elif text.startswith("/*", position) if templates[-1] else text[position] == "\n":
             break
         else:
             if templates[-1]:

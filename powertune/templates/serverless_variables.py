@@ -7,6 +7,7 @@ code is unresolved, also where a fallback stands behind it: whether that is used
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -206,8 +207,7 @@ class Resolver:
                 text = given or self._inputs.parameters.get(address)
                 meaning = self._made(text, f"option {address}", outside=True)
             case "env":
-                # Serverless takes it from where it runs, too, which for a gate is the pipeline that deploys.
-                meaning = self._made(os.environ.get(address), f"environment variable {address}", outside=True)
+                meaning = self._environment_variable(address, piece)
             case "param":
                 meaning = self._param(address)
             case "file":
@@ -238,6 +238,16 @@ class Resolver:
                 case _:
                     return here if here.unresolved else Meaning(document)
         return here if here.origin else replace(here, origin=printable(address, limit=80))
+
+    def _environment_variable(self, name: str, piece: _Piece) -> Meaning:
+        """Return a variable of the process, as Serverless does: a gate runs where the pipeline deploys."""
+        value = os.environ.get(name)
+        line = re.compile(rf"^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=", re.MULTILINE)
+        for path in () if value is not None else sorted(self._folder.glob(".env*")):
+            with suppress(BadInputError):  # a folder, or encrypted
+                if line.search(Document(str(path)).text):
+                    return self._unresolved(piece, f"env:{name} is set in {path.name}, which is not read")
+        return self._made(value, f"environment variable {name}", outside=True)
 
     def _param(self, name: str) -> Meaning:
         """Return a parameter: given, or of the stage, or of all stages. Version 4 has them under `stages`."""

@@ -227,7 +227,11 @@ class _Maker:
             data = self.evaluator.value(binding, self.each).data if binding else None
         except UnresolvedError as error:
             return (Configured(None, binding.place if binding else None, "layers", str(error)),)
-        return tuple(_text_of(lazy, "layers") for lazy in data) if isinstance(data, list) else ()
+        layers = [_text_of(lazy, "layers") for lazy in data] if isinstance(data, list) else []
+        return tuple(
+            replace(layer, value=None, unresolved=layer.unresolved or f"{printable(layer.value, limit=80)} is in AWS")
+            for layer in layers
+        )
 
     def _code_path(self) -> Configured[str]:
         """Return the folder that an archive is made of, else the archive."""

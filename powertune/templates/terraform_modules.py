@@ -131,7 +131,10 @@ class Module:
         return self.caller.depth + 1 if self.caller else 0
 
     def variable(self, name: str) -> Binding | None:
-        """Return what a variable is set to: by the caller, or by the user or a tfvars file, else by its default."""
+        """Return what a variable is set to: by the caller; of the root by the user, a tfvars file or the environment.
+
+        Else it is its default, if it has one.
+        """
         if self.caller and self.call:
             if argument := self.call.attributes.get(name):
                 return Binding(self.caller, argument, f"{name} of module {self.call.labels[0]}")
@@ -139,6 +142,8 @@ class Module:
             return Binding(self, _written(self.given[name]), f"variable {name} as given")
         elif value := self._tfvars.get(name):
             return Binding(self, value, f"variable {name} in {value.document.path.name}")
+        elif (text := os.environ.get(f"TF_VAR_{name}")) is not None:
+            return Binding(self, _written(text), f"environment variable TF_VAR_{name}")
         declared = self.blocks.get(("variable", name))
         default = declared.attributes.get("default") if declared else None
         return Binding(self, default, f"default of variable {name}") if default else None

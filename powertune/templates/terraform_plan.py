@@ -20,6 +20,7 @@ from powertune.templates.terraform_sources import Found, Json, Sources, child, i
 from powertune.text import printable
 
 _MARKS = ('"format_version"', '"root_module"')
+_ARCHIVE, _ARCHIVED_PLAN, _HEADER_BYTES = b"PK\x03\x04", b"tfplan", 100
 _BODIES = ("planned_values", "values")
 _STEP = re.compile(r'module\.(?P<name>[^\W\d][\w-]*)(?:\[(?:"(?:[^"\\]|\\.)*"|[0-9]+)\])?(?:\.|$)')
 _DEEPEST = 40
@@ -183,6 +184,11 @@ class _Reader:
 
 def recognises(document: Document) -> bool:
     """Say whether a file is a plan or a state as JSON. Raises BadInputError where it is no text."""
+    if document.data.startswith(_ARCHIVE) and _ARCHIVED_PLAN in document.data[:_HEADER_BYTES]:
+        name = document.shown
+        raise document.bad(
+            "is a plan as Terraform keeps it", hint=f"name what this writes: terraform show -json {name}"
+        )
     text = document.text
     return text.lstrip("\ufeff \t\r\n").startswith("{") and all(mark in text for mark in _MARKS)
 

@@ -145,6 +145,15 @@ def test_the_environment_decides_as_it_does_for_serverless(tmp_path: Path, monke
     assert found == Configured(320, None, "environment variable POWERTUNE_TEST_MEMORY")
 
 
+def test_a_variable_that_a_file_sets_is_not_taken_for_missing(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    write(tmp_path, "\0POWERTUNE_TEST_OTHER=1", ".env.gpg")
+    write(tmp_path, "# sizes\nexport POWERTUNE_TEST_MEMORY=2048\nSECRET=x\n", ".env.dev")
+    found = read_one(tmp_path, "memorySize: ${env:POWERTUNE_TEST_MEMORY, 512}").memory_mb
+    assert found.unresolved == "env:POWERTUNE_TEST_MEMORY is set in .env.dev, which is not read"
+    assert read_one(tmp_path, "memorySize: ${env:POWERTUNE_TEST_OTHER, 512}").memory_mb.value == 512
+
+
 def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no option or parameter memroy"):
         read_one(tmp_path, "memorySize: ${opt:memory, 128}", memroy="256")

@@ -103,7 +103,7 @@ def test_attributes_have_values_places_and_the_providers_defaults(tmp_path: Path
               "C.D"  = true
             })
           }
-          layers = [aws_lambda_layer_version.libs.arn]
+          layers = [aws_lambda_layer_version.libs.arn, "arn:aws:lambda:eu-west-1:1:layer:x:1"]
         }
         """),
     )
@@ -116,7 +116,10 @@ def test_attributes_have_values_places_and_the_providers_defaults(tmp_path: Path
     assert found.code_path.value == (tmp_path / "build" / "orders.zip").as_posix()
     assert {name: value.value for name, value in found.environment.items()} == {"A": "1", "B": None, "C.D": "true"}
     assert found.environment["B"].unresolved == "aws_sqs_queue.orders.url is not decided by the source alone"
-    assert [layer.value for layer in found.layers] == [None]
+    assert [layer.unresolved for layer in found.layers] == [
+        "aws_lambda_layer_version.libs.arn is not decided by the source alone",
+        "arn:aws:lambda:eu-west-1:1:layer:x:1 is in AWS",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -182,9 +185,13 @@ def test_a_file_that_doubles_a_value_again_and_again_ends_unresolved(tmp_path: P
     assert "leads too far" in (found.memory_mb.unresolved or "")
 
 
-def test_variables_are_set_by_the_user_then_by_files_then_by_default(tmp_path: Path) -> None:
+def test_variables_are_set_by_the_user_then_by_files_then_by_the_environment_then_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = resource(memory_size="var.memory")
     assert read_one(tmp_path, text).memory_mb.origin == "default of variable memory"
+    monkeypatch.setenv("TF_VAR_memory", "576")
+    assert read_one(tmp_path, text).memory_mb == Configured(576, None, "environment variable TF_VAR_memory")
     write(tmp_path, "memory = 640\n", "terraform.tfvars")
     assert read_one(tmp_path, text).memory_mb.origin == "variable memory in terraform.tfvars"
     write(tmp_path, '{"memory": 768}', "terraform.tfvars.json")
@@ -353,6 +360,8 @@ def test_a_dynamic_block_is_unresolved(tmp_path: Path) -> None:
         ("a = <<EOT\nx\n", "the here-document EOT is never closed"),
         ("a =\n", "a has no value"),
         ("}\n", "a brace is closed that was not opened"),
+        ('a = "${' + "/*" * 100_000, "a string is never closed"),
+        ("a = " + "/*" * 100_000, "a comment is never closed"),
         ("a = /* 1", "a comment is never closed: line 1, column 5"),
         ("a b = 1\n", "a is followed by neither = nor a block"),
         ("/* a", "a name of a block or an attribute should stand"),

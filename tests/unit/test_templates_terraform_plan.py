@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,14 @@ def test_what_is_configured_and_known_after_apply_only_is_unresolved(tmp_path: P
 def test_a_plan_whose_keys_were_sorted_is_known_by_its_content(tmp_path: Path) -> None:
     [found] = read(tmp_path, plan(function(ORDERS)), sort_keys=True)
     assert found.kind == "terraform-plan"
+
+
+def test_a_plan_that_is_not_json_yet_is_refused_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "plan.out", "w") as packed:
+        packed.writestr("tfplan", b"\x0a\x00")
+    with pytest.raises(BadInputError, match="is a plan as Terraform keeps it") as caught:
+        read_template(str(tmp_path / "plan.out"))
+    assert "terraform show -json" in caught.value.hint
 
 
 def test_a_state_is_read_as_a_plan_is(tmp_path: Path) -> None:
