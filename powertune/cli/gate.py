@@ -43,7 +43,7 @@ def gate(
     all of the interval of a figure lies beyond its limit. A difference inside the noise never fails a build. --save
     writes what the next gate may take for its baseline.
     """
-    from powertune.cli.configured import given_on_line  # noqa: PLC0415 - loads settings, which only a run needs
+    from powertune.cli.configured import given_on_line  # noqa: PLC0415 - loads settings, which --help does not need
 
     files, given = runs or [], given_on_line(context)
     check_engine(reading)
