@@ -14,6 +14,8 @@ from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun
 
 _MILLION = 1_000_000
+_FEWEST_RUNS = 2
+"""One run says nothing of how far another would lie from it."""
 
 Judged = tuple[SizeComparison, regression.Comparison | None]
 
@@ -82,12 +84,11 @@ def _compared(before: TuningRun, after: TuningRun, before_mb: int, after_mb: int
         return replace(plain, not_judged=f"{_failure(one)} in A"), None
     if other is None or other.status != "ok" or not (other.duration_ms and other.cost):
         return replace(plain, not_judged=f"{_failure(other)} in B"), None
-    judged = _judged(before, after, one, other)
+    judged = "n = 1" if min(runs) < _FEWEST_RUNS else _judged(before, after, one, other)
     if isinstance(judged, str):
-        before_ms, why = one.duration_ms.mean, "n = 1" if 1 in runs else judged
-        duration = _delta(before_ms, other.duration_ms.mean)
+        duration = _delta(one.duration_ms.mean, other.duration_ms.mean)
         cost = _delta(one.cost.per_million, other.cost.per_million)
-        return replace(plain, duration_ms=duration, cost_per_million=cost, not_judged=why), None
+        return replace(plain, duration_ms=duration, cost_per_million=cost, not_judged=judged), None
     before_cost = _cost_at(before, one, judged.before_ms)
     found = replace(judged, before_cost=before_cost, after_cost=other.cost.per_million)
     told = replace(

@@ -15,7 +15,7 @@ from powertune.cli import files
 from powertune.cli.options import Delivery
 from powertune.errors import AwsError, BadInputError, ExitCode, FunctionFailedError, UsageError
 from powertune.report import FORMATS, Style, check_format, format_of, render
-from powertune.text import printable
+from powertune.text import inert, printable
 
 if TYPE_CHECKING:  # the nouns take longer to load than --version may take
     from powertune.model.run_warning import RunWarning
@@ -207,6 +207,6 @@ def show_warnings(warnings: Iterable["RunWarning"], errors: TextIO) -> None:
     width = _width_of(errors) if errors.isatty() else sys.maxsize
     for warning in warnings:
         message = f"Warning: {printable(warning.message, limit=400)}"
-        print(textwrap.fill(message, width, subsequent_indent="  "), file=errors)
+        print(inert(textwrap.fill(message, width, subsequent_indent="  ")), file=errors)
         hint = printable(warning.hint, limit=400)
-        print(textwrap.fill(hint, width, initial_indent="  ", subsequent_indent="  "), file=errors)
+        print(inert(textwrap.fill(hint, width, initial_indent="  ", subsequent_indent="  ")), file=errors)

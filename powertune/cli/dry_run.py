@@ -216,7 +216,7 @@ def dry_run(
         finally:
             if verbose:
                 for line in trap.tail() or ["(the handler printed nothing)"]:
-                    print(f"  | {line}", file=trap.stderr)
+                    print(text.inert(f"  | {line}"), file=trap.stderr)
         deliver(run, delivery, out=trap.stdout, errors=trap.stderr)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from powertune import __version__
 from powertune.errors import ExitCode, PowertuneError
-from powertune.text import printable
+from powertune.text import inert, printable
 
 _LONGEST_MESSAGE = 1000
 
@@ -83,8 +83,8 @@ def _own_errors() -> TextIO:
 
 
 def _complain(message: str, hint: str, code: int, errors: TextIO) -> int:
-    print(f"Error: {printable(message, limit=_LONGEST_MESSAGE)}", file=errors)
-    print(f"  {printable(hint, limit=_LONGEST_MESSAGE)}", file=errors, flush=True)
+    print(inert(f"Error: {printable(message, limit=_LONGEST_MESSAGE)}"), file=errors)
+    print(inert(f"  {printable(hint, limit=_LONGEST_MESSAGE)}"), file=errors, flush=True)
     return int(code)
 
 

@@ -48,7 +48,7 @@ def _chart(
     points = sorted(points, key=lambda point: point.size.memory_mb)
     if not points:
         return
-    step = _step(max(max(point.value, *(point.ci95 or ())) for point in points))
+    step = _step(max(figure for point in points for figure in (point.value, *(point.ci95 or ()))))
     across, up = _across([point.size.memory_mb for point in points]), _up(step * _LINES)
     yield f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(caption)} by memory size">'
     for line in range(_LINES + 1):

@@ -46,7 +46,7 @@ def _show_function(screen: Screen, compared: FunctionComparison, style: Style) -
         table.add_column("B per 1M", justify="right", no_wrap=True)
     table.add_column("Cost of B", overflow="fold")
     for size in compared.sizes:
-        table.add_row(*_cells(size, has_room=has_room))
+        table.add_row(*_cells(screen, size, has_room=has_room))
     if compared.sizes:
         screen.show(table)
     for at, size in compared.at.items():
@@ -55,14 +55,14 @@ def _show_function(screen: Screen, compared: FunctionComparison, style: Style) -
         screen.say(text.printable(note), "dim")
 
 
-def _cells(size: SizeComparison, *, has_room: bool) -> list[Text]:
+def _cells(screen: Screen, size: SizeComparison, *, has_room: bool) -> list[Text]:
     def told(words: str, delta: Delta | None) -> Text:
-        return Text(words, "bold" if delta and delta.is_significant else "")
+        return screen.text(words, "bold" if delta and delta.is_significant else "")
 
     return [
-        Text(differences.memory_of(size)),
-        *map(Text, differences.durations_of(size)),
+        screen.text(differences.memory_of(size)),
+        *map(screen.text, differences.durations_of(size)),
         told(differences.duration_verdict(size), size.duration_ms),
-        *(map(Text, differences.costs_of(size)) if has_room else ()),
+        *(map(screen.text, differences.costs_of(size)) if has_room else ()),
         told(differences.cost_verdict(size), size.cost_per_million),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from powertune import text
 from powertune.model.judgement import Check, GateResult, Judgement
+from powertune.model.run_warning import RunWarning
 from powertune.report import Style, verdicts
 from powertune.report.markdown import escape
 
@@ -14,7 +15,7 @@ _MOST_OF_ROWS = 0.6
 """Share of the room that rows of the table may take, so that there is some for the worst of the details."""
 _SENTENCE = 3 * verdicts.LONGEST_MESSAGE
 _RESERVE_BYTES = 200
-"""For the sentence that says how much was left out."""
+"""For each sentence that says how much was left out."""
 
 
 def render(result: GateResult, style: Style) -> str:
@@ -28,13 +29,20 @@ def render(result: GateResult, style: Style) -> str:
     tail = ["", f"Next: {escape(result.next_command)}"] if result.next_command else []
     page = _Page(style.most_bytes - sum(map(_bytes, (*head, *tail))))
     judgements = verdicts.worst_first(result)
-    table = page.fit((_row(judgement) for judgement in judgements), _MOST_OF_ROWS) if judgements else []
-    details = page.fit(_details(result, judgements), 1.0)
+    table = page.fit(map(_row, judgements), _MOST_OF_ROWS)
+    doubts = page.fit(map(_doubt, result.warnings), _MOST_OF_ROWS)
+    details = page.fit(map(_details, judgements), 1.0)
     lines = [*head, *(["", *_HEAD, *table] if table else [])]
     if left_out := len(judgements) - len(table):
         lines += ["", f"{text.count(left_out, 'function')} more {'is' if left_out == 1 else 'are'} not shown here."]
+    lines += [f"\n{doubt}" for doubt in doubts]
+    if left_out := len(result.warnings) - len(doubts):
+        lines += ["", f"{text.count(left_out, 'warning')} more {'is' if left_out == 1 else 'are'} not shown here."]
     if details:
-        lines += ["", _FOLD, "", *details, "", _UNFOLD]
+        lines += ["", _FOLD, "", *details]
+        if left_out := len(judgements) - len(details):
+            lines += [f"Details of {text.count(left_out, 'function')} more are left out here.", ""]
+        lines.append(_UNFOLD)
     return "\n".join([*lines, *tail]) + "\n"
 
 
@@ -47,19 +55,16 @@ class _Page:
     """Room for so many bytes."""
 
     def __init__(self, room: int) -> None:
-        self._room = room - sum(map(_bytes, (*_HEAD, _FOLD, _UNFOLD))) - 2 * _RESERVE_BYTES
+        self._room = room - sum(map(_bytes, (*_HEAD, _FOLD, _UNFOLD))) - 3 * _RESERVE_BYTES
 
     def fit(self, blocks: Iterator[str], share: float) -> list[str]:
         """Return as many of the first blocks as fit into that share of the room that is left, and take it away."""
         fitting: list[str] = []
-        room = self._room * share
-        left_out = 0
+        least = self._room * (1 - share)
         for block in blocks:
-            if left_out or _bytes(block) > room:
-                left_out += 1
-                continue
+            if self._room - _bytes(block) < least:
+                break
             fitting.append(block)
-            room -= _bytes(block)
             self._room -= _bytes(block)
         return fitting
 
@@ -82,16 +87,17 @@ def _row(judgement: Judgement) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _details(result: GateResult, judgements: list[Judgement]) -> Iterator[str]:
-    """Yield what was checked, a block for each function, and the doubts about the gate."""
-    for judgement in judgements:
-        where = verdicts.place_of(judgement.place)
-        lines = [f"**{escape(verdicts.name_of(judgement))}** {escape(where)}".rstrip(), ""]
-        lines += [f"- {_said(check)}" for check in verdicts.checks_worst_first(judgement)]
-        about = (verdicts.change_in_words(judgement), verdicts.basis_of(judgement))
-        yield "\n".join([*lines, *(f"- *{escape(line)}*" for line in about if line), ""])
-    for warning in result.warnings:
-        yield f"> **{escape(warning.code)}**: {escape(warning.message)}. {escape(warning.hint)}.\n"
+def _details(judgement: Judgement) -> str:
+    """Return what was checked of a function."""
+    where = verdicts.place_of(judgement.place)
+    lines = [f"**{escape(verdicts.name_of(judgement))}** {escape(where)}".rstrip(), ""]
+    lines += [f"- {_said(check)}" for check in verdicts.checks_worst_first(judgement)]
+    about = (verdicts.untold_change(judgement), verdicts.basis_of(judgement))
+    return "\n".join([*lines, *(f"- *{escape(line)}*" for line in about if line), ""])
+
+
+def _doubt(warning: RunWarning) -> str:
+    return f"> **{escape(warning.code)}**: {escape(warning.message)}. {escape(warning.hint)}."
 
 
 def _said(check: Check) -> str:

@@ -1,7 +1,5 @@
 """A gate result for a terminal: the verdict, a line for each function, and below it what was found."""
 
-from rich.text import Text
-
 from powertune import text
 from powertune.model.judgement import GateResult, Judgement
 from powertune.report import Style, verdicts
@@ -49,11 +47,11 @@ def _show_functions(screen: Screen, result: GateResult, style: Style) -> None:
         change = found[2] if found else None
         figures = [text.percent(change.duration_pct), text.percent(change.cost_pct)] if change else ["", ""]
         table.add_row(
-            Text(state, _COLORS[state]),
-            Text(verdicts.name_of(judgement)),
-            Text(verdicts.memory_of(judgement)),
-            *(map(Text, figures) if has_room else ()),
-            Text(judgement.outcome),
+            screen.text(state, _COLORS[state]),
+            screen.text(verdicts.name_of(judgement)),
+            screen.text(verdicts.memory_of(judgement)),
+            *(map(screen.text, figures) if has_room else ()),
+            screen.text(judgement.outcome),
         )
     screen.show(table)
 
@@ -62,7 +60,7 @@ def _show_checks(screen: Screen, judgement: Judgement) -> None:
     screen.say()
     where = verdicts.place_of(judgement.place)
     screen.say(f"{verdicts.name_of(judgement)}{f'  {where}' if where else ''}", "bold")
-    if change := verdicts.change_in_words(judgement):
+    if change := verdicts.untold_change(judgement):
         screen.say(change, indent=2)
     for check in verdicts.checks_worst_first(judgement):
         state = verdicts.state_of(check)

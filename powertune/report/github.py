@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from powertune import text
 from powertune.model.judgement import GateResult
+from powertune.model.run_warning import RunWarning
 from powertune.report import Style, verdicts
 
 MOST_OF_A_KIND = 10
@@ -19,24 +20,38 @@ _COMMANDS: Mapping[verdicts.Level, str] = {"error": "error", "warning": "warning
 
 
 def render(result: GateResult, _style: Style) -> str:
-    """Return annotations, the worst ones of each kind, and the headline as the last line."""
+    """Return annotations, the worst ones of each kind, and the headline as the last line.
+
+    Doubts about the gate itself are warnings without a file.
+    """
     lines = []
     found = verdicts.findings(result)
     for level, command in _COMMANDS.items():
-        of_kind = [one for one in found if one.level == level]
-        lines += [_annotation(command, one) for one in of_kind[:MOST_OF_A_KIND]]
+        of_kind = [_finding(command, one) for one in found if one.level == level]
+        if level == "warning":
+            of_kind += [_doubt(command, warning) for warning in result.warnings]
+        lines += of_kind[:MOST_OF_A_KIND]
         if len(of_kind) > MOST_OF_A_KIND:
             left_out = text.count(len(of_kind) - MOST_OF_A_KIND, f"more {command}")
             lines.append(f"{left_out} in the summary of the job")
     return "\n".join([*lines, verdicts.headline(result)]) + "\n"
 
 
-def _annotation(command: str, one: verdicts.Finding) -> str:
+def _finding(command: str, one: verdicts.Finding) -> str:
     message = f"{verdicts.name_of(one.judgement)}: {verdicts.sentence_of(one.check)}"
     properties = {"title": f"powertune {text.printable(one.check.rule, limit=60)}"}
     if one.place:
         file = one.place.file if one.place.file.isprintable() else text.printable(one.place.file, limit=1000)
         properties = {"file": file, "line": str(max(1, one.place.line)), **properties}
+    return _annotation(command, properties, message)
+
+
+def _doubt(command: str, warning: RunWarning) -> str:
+    message = f"{text.printable(warning.message, limit=400)}; {text.printable(warning.hint, limit=400)}"
+    return _annotation(command, {"title": f"powertune {text.printable(warning.code, limit=60)}"}, message)
+
+
+def _annotation(command: str, properties: Mapping[str, str], message: str) -> str:
     said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     return f"::{command} {said}::{_data(message)}"
 

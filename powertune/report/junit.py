@@ -66,7 +66,7 @@ def _facts(judgement: Judgement) -> dict[str, str]:
 def _case(judgement: Judgement, check: Check, name: str) -> ET.Element:
     case = ET.Element("testcase", classname=name, name=_xml(text.printable(check.rule, limit=100)))
     state, message = verdicts.state_of(check), _xml(verdicts.message_of(check))
-    about = (verdicts.place_of(judgement.place), message, verdicts.change_in_words(judgement), verdicts.hint_of(check))
+    about = (verdicts.place_of(judgement.place), message, verdicts.untold_change(judgement), verdicts.hint_of(check))
     if state == "fails":
         failure = ET.SubElement(case, "failure", type=case.get("name", ""), message=message)
         failure.text = _xml("\n".join(line for line in about if line))

@@ -126,7 +126,7 @@ def _table(runs: Sequence[TuningRun], style: Style) -> str:
     rule = "-" if style.ascii_only else "─"
     lines.insert(1, rule * max(map(len, lines)))
     lines += ["", _summary(runs), "A function's own table: --function NAME. All figures: -f json."]
-    return "\n".join(lines) + "\n"
+    return text.inert("\n".join(lines)) + "\n"
 
 
 def _filled(rows: Sequence[Sequence[str]]) -> list[list[str]]:

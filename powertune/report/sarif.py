@@ -11,6 +11,7 @@ from urllib.parse import quote
 from powertune import __version__, text
 from powertune.model.configured import Place
 from powertune.model.judgement import GateResult
+from powertune.model.run_warning import RunWarning
 from powertune.report import Style, verdicts
 from powertune.report.rules import RULES, rule
 
@@ -20,7 +21,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def render(result: GateResult, _style: Style) -> str:
     """Return the log. A result needs a location, so findings without one are told of in a notification instead."""
     found = verdicts.findings(result)
-    rule_ids = list(RULES) + sorted({one.check.rule for one in found} - set(RULES))
+    rule_ids = list(RULES) + sorted({_rule_id(one) for one in found} - set(RULES))
     driver = {
         "name": "powertune",
         "version": __version__,
@@ -31,7 +32,10 @@ def render(result: GateResult, _style: Style) -> str:
         "invocations": [
             {
                 "executionSuccessful": True,
-                "toolExecutionNotifications": [_notification(one) for one in found if one.place is None],
+                "toolExecutionNotifications": [
+                    *(_notification(one) for one in found if one.place is None),
+                    *map(_doubt, result.warnings),
+                ],
             }
         ],
         "results": [_result(one, one.place, rule_ids) for one in found if one.place],
@@ -42,7 +46,7 @@ def render(result: GateResult, _style: Style) -> str:
 def _rule(rule_id: str) -> dict[str, Any]:
     said = rule(rule_id)
     return {
-        "id": text.printable(rule_id, limit=100),
+        "id": rule_id,
         "shortDescription": {"text": said.summary},
         "fullDescription": {"text": said.summary},
         "help": {"text": said.help},
@@ -53,8 +57,8 @@ def _result(one: verdicts.Finding, place: Place, rule_ids: list[str]) -> dict[st
     check = one.check
     region = {"startLine": max(1, place.line), "startColumn": max(1, place.column)}
     result: dict[str, Any] = {
-        "ruleId": text.printable(check.rule, limit=100),
-        "ruleIndex": rule_ids.index(check.rule),
+        "ruleId": _rule_id(one),
+        "ruleIndex": rule_ids.index(_rule_id(one)),
         "level": one.level,
         "message": {"text": _message(one)},
         "locations": [
@@ -66,6 +70,10 @@ def _result(one: verdicts.Finding, place: Place, rule_ids: list[str]) -> dict[st
     if check.waiver:
         result["suppressions"] = [{"kind": "external", "justification": verdicts.waiver_of(check)}]
     return result
+
+
+def _rule_id(one: verdicts.Finding) -> str:
+    return text.printable(one.check.rule, limit=100)
 
 
 def _message(one: verdicts.Finding) -> str:
@@ -81,3 +89,8 @@ def _notification(one: verdicts.Finding) -> dict[str, Any]:
         "level": one.level,
         "message": {"text": f"{_message(one)}. No file is known to show it in: name one with --template."},
     }
+
+
+def _doubt(warning: RunWarning) -> dict[str, Any]:
+    said = f"{text.printable(warning.message, limit=400)}; {text.printable(warning.hint, limit=400)}"
+    return {"level": "warning", "message": {"text": said}}

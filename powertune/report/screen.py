@@ -13,6 +13,7 @@ from powertune import text
 from powertune.report import Style
 
 CHOSEN_COLOR = "bold green"
+_IN_ASCII = str.maketrans({"→": "->", "±": "+-"})
 _UNIT = re.compile(r"(?<=\d) (?=%|(?:MB|ms|s|times)\b)")
 
 
@@ -39,7 +40,7 @@ class Screen:
 
         All of it stands `indent` columns from the edge, its further lines `hanging` columns where that is given.
         """
-        bound = _UNIT.sub("\N{NO-BREAK SPACE}", line)
+        bound = _UNIT.sub("\N{NO-BREAK SPACE}", self._shown(line))
         wrapped = textwrap.fill(
             bound,
             self._style.width,
@@ -48,6 +49,16 @@ class Screen:
             break_on_hyphens=False,
         )
         self._console.print(Text(wrapped.replace("\N{NO-BREAK SPACE}", " "), color))
+
+    def text(self, words: str, color: str = "") -> Text:
+        """Return words for a cell of a table."""
+        return Text(self._shown(words), color)
+
+    def _shown(self, words: str) -> str:
+        """Return words in characters that the terminal has, before they are laid out, as it may take more of these."""
+        if not self._style.ascii_only:
+            return words
+        return words.translate(_IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
     def show(self, drawing: RenderableType) -> None:
         """Draw what is no sentence."""

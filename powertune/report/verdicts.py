@@ -17,6 +17,7 @@ _STATES: tuple[State, ...] = ("fails", "noted", "waived", "passes")
 """Worst first. `noted`: there are findings, of a severity that is not to fail the gate."""
 _RESULTS = ("fail", "unknown", "pass")
 _SEVERITIES = ("error", "warning", "note")
+_ON_SIZE = ("over-provisioned", "under-provisioned")
 Level = Literal["error", "warning", "note"]
 
 LONGEST_NAME, LONGEST_MESSAGE = 200, 500
@@ -155,8 +156,13 @@ def _plain_change(before: SizeProfile, after: SizeProfile) -> Change:
     return Change(percent(old_ms, new_ms), percent(old_cost, new_cost))
 
 
-def change_in_words(judgement: Judgement) -> str:
-    """Return what the recommended size changes, as `512 -> 1024 MB: 412 ms -> 208 ms (-50 %), ...`; maybe empty."""
+def untold_change(judgement: Judgement) -> str:
+    """Return what the recommended size changes, as `512 -> 1024 MB: 412 ms -> 208 ms (-50 %), ...`.
+
+    Empty where a finding on the memory size tells it, and where nothing changes or nobody knows.
+    """
+    if any(check.rule in _ON_SIZE for check in judgement.findings):
+        return ""
     found = change_of(judgement)
     return (words.change_between(*found) or "") if found else ""
 

@@ -223,6 +223,11 @@ def test_a_format_reads_as_it_did(run: str, format_name: str, suffix: str, updat
     check(f"{run}.{suffix}", steady(render(RUNS[run](), format_name)), update=update_golden)
 
 
+@pytest.mark.parametrize("run", ["noisy", "nothing-qualifies"])
+def test_a_page_reads_as_it_did(run: str, update_golden: bool) -> None:  # noqa: FBT001 - a fixture
+    check(f"{run}.html", steady(render(RUNS[run](), "html")), update=update_golden)
+
+
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("width", [40, 56, 72, 80, 100, 120, 200])
 def test_no_line_of_the_table_is_wider_than_the_screen(run: str, width: int) -> None:

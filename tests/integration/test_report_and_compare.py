@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -39,11 +40,11 @@ def powertune(capfd: pytest.CaptureFixture[str]) -> Command:
     return command
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> dict[str, str]:
-    """Save runs and gate results, and return their names."""
+@cache
+def contents() -> dict[str, str]:
+    """Return files with runs and gate results."""
     orders, reports = run("Orders", BEFORE, 512), run("Reports", BEFORE, 256)
-    files = {
+    return {
         "orders.json": orders.to_json(),
         "reports.json": reports.to_json(),
         "both.json": json.dumps([orders.to_dict(), reports.to_dict()]),
@@ -53,6 +54,12 @@ def saved(tmp_path: Path) -> dict[str, str]:
         "hostile.json": render_gate(hostile(), "json"),
         "hostile-run.json": run(HOSTILE, BEFORE, 512).to_json(),
     }
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> dict[str, str]:
+    """Save runs and gate results, and return their names."""
+    files = contents()
     for name, content in files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     return {name.removesuffix(".json"): name for name in files}

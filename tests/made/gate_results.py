@@ -57,7 +57,7 @@ def mixed() -> GateResult:
         256,
         1024,
         (
-            Check("under-provisioned", "fail", "error", "1024 MB is 75 % faster and 1.0 % cheaper than 256 MB",
+            Check("under-provisioned", "fail", "error", "256 → 1024 MB: 821 → 204 ms, $3.62 → $3.61 per million",
                   fails_gate=True, measured=-75.1, ci95=(-75.9, -74.3), limit=5.0, unit="%",
                   hint="write it into the template: powertune apply gate.json"),
             Check("max-p95", "fail", "error", "p95 of 839 ms is over 800 ms by 4.9 %", fails_gate=True, measured=839.0,
@@ -75,8 +75,9 @@ def mixed() -> GateResult:
         3008,
         1769,
         (
-            Check("over-provisioned", "fail", "warning", "1769 MB is 41 % cheaper and as fast", measured=-41.2,
-                  ci95=(-42.0, -40.4), unit="%", hint="write it into the template: powertune apply gate.json"),
+            Check("over-provisioned", "fail", "warning", "3008 → 1769 MB: 399 → 401 ms, $19.75 → $11.76 per million",
+                  measured=-40.5, ci95=(-42.0, -40.4), unit="%",
+                  hint="write it into the template: powertune apply gate.json"),
             Check("max-usd-per-million", "fail", "error", "$9.81 per million is over $5.00", measured=9.81, limit=5.0,
                   unit="USD per million", waiver=waiver),
         ),

@@ -20,6 +20,7 @@ STYLES = {
 def steady(rendered: str) -> str:
     """Return what was rendered without what changes from run to run."""
     rendered = re.sub(r'"created_at": "[^"]*"', '"created_at": "2026-11-23T12:00:00+00:00"', rendered)
+    rendered = re.sub(r">powertune [\d.]+, [^<]*<", ">powertune 0.0.0, 2026-11-23T12:00:00+00:00<", rendered)
     return rendered.replace(f'"version": "{powertune.__version__}"', '"version": "0.0.0"')
 
 

@@ -68,9 +68,9 @@ def test_sarif_shows_each_finding_at_the_line_of_the_memory_size() -> None:
 def test_sarif_says_which_findings_have_no_line_to_show() -> None:
     run = json.loads(render_gate(mixed(), "sarif"))["runs"][0]
     told = [note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]]
-    assert len(told) == 1
     assert told[0].startswith("Imports: KeyError")
     assert "--template" in told[0]
+    assert [words.split(";")[0] for words in told[1:]] == ["the waiver of max-memory for Legacy waives nothing"]
 
 
 def test_sarif_has_every_rule_with_help_and_each_result_points_at_its_own() -> None:
@@ -140,6 +140,7 @@ def test_an_annotation_is_at_its_line_with_its_severity() -> None:
         ("error", "services/orders/template.yaml", "12"),
         ("error", None, None),
         ("warning", "services/reports/template.yaml", "40"),
+        ("warning", None, None),
         ("notice", "services/reports/template.yaml", "40"),
     ]
 
@@ -244,7 +245,9 @@ def test_functions_that_fail_stand_first_and_are_left_out_last() -> None:
 def test_details_are_folded_and_there_are_some_of_them_even_where_the_table_is_cut() -> None:
     rendered = render_gate(large(3000), "markdown")
     details = rendered.split("<details>")[1].split("</details>")[0]
-    assert len(re.findall(r"^- fails", details, re.MULTILINE)) > 50
+    shown = len(re.findall(r"^- fails", details, re.MULTILINE))
+    assert shown > 50
+    assert f"Details of {3000 - shown:,} functions more are left out here." in details
 
 
 @pytest.mark.parametrize("name", ["a--b", "--> <script>", "-", "", "x" * 1000, "a\nb", "ä"])
@@ -265,8 +268,22 @@ def test_a_function_whose_size_is_unknown_has_no_figures_and_is_still_shown() ->
 
 
 def test_the_change_is_worked_out_where_the_run_recommends_another_size_than_the_gate() -> None:
-    judgement = replace(mixed().judgements[1], recommended_memory_mb=512)
+    orders = mixed().judgements[1]
+    judgement = replace(orders, recommended_memory_mb=512, checks=orders.checks[1:])
     assert "256 -> 512 MB: 821 ms -> 409 ms (-50 %)" in render_gate(GateResult((judgement,)), "table")
+
+
+def test_what_a_finding_tells_of_the_size_is_not_told_twice() -> None:
+    rendered = render_gate(mixed(), "table")
+    assert rendered.count("821") == 1
+    assert rendered.count("3008 → 1769 MB: 399 → 401 ms") == 1
+
+
+def test_in_ascii_arrows_and_signs_have_their_usual_stand_ins_and_no_line_is_wider_for_it() -> None:
+    lines = render_gate(mixed(), "table", Style(80, ascii_only=True)).splitlines()
+    assert any("3008 -> 1769 MB: 399 -> 401 ms" in line for line in lines)
+    assert any("(+-4.0 %)" in line for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 # --- the registry ---

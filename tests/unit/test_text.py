@@ -2,7 +2,7 @@
 
 import pytest
 
-from powertune.text import count, duration, money, nearest, percent, printable, rough_duration, symbol
+from powertune.text import count, duration, inert, money, nearest, percent, printable, rough_duration, symbol
 
 
 @pytest.mark.parametrize(
@@ -152,3 +152,18 @@ def test_an_amount_has_the_sign_of_its_currency_or_its_code() -> None:
 )
 def test_a_change_has_a_sign_and_about_two_digits(value: float, expected: str) -> None:
     assert percent(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("::error::x", ": :error::x"),
+        ("  ::error::x", "  : :error::x"),
+        ("\x1b[1m::error::x", "\x1b[1m: :error::x"),
+        ("a\n::error::x", "a\n: :error::x"),
+        ("a ##[group]x ##vso[task.x]", "a # #[group]x # #vso[task.x]"),
+        ("shop::orders, ## heading [x]", "shop::orders, ## heading [x]"),
+    ],
+)
+def test_what_the_log_of_a_job_would_obey_is_broken_and_nothing_else(line: str, shown: str) -> None:
+    assert inert(line) == shown
