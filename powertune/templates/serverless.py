@@ -164,7 +164,8 @@ class _Function:
         meaning = self.service.resolver.meaning(entry.value, self.own.document)
         where = _at(self.own.document.place(entry.value.start))
         if meaning.unresolved or meaning.outside:
-            return Refusal(f"is decided by {meaning.unresolved or meaning.origin}", hint=f"edit it by hand: {where}")
+            why = f"unresolved: {meaning.unresolved}" if meaning.unresolved else f"decided by {meaning.origin}"
+            return Refusal(f"is {why}", hint=f"edit it by hand: {where}")
         if meaning.made or not isinstance(meaning.node, Scalar):
             return Refusal("is no number but made of several values", hint=f"edit it by hand: {where}")
         return memory_slots.number(meaning.document, meaning.node)

@@ -274,9 +274,9 @@ class _Maker:
 def _text_of(evaluate: Lazy, origin: str) -> Configured[str]:
     try:
         value = evaluate()
+        return Configured(as_text(value), value.place, origin)
     except UnresolvedError as error:
         return Configured(None, None, origin, str(error))
-    return checks.checked(value.data, checks.text, value.place, origin)
 
 
 def _is_community(call: Block) -> bool:

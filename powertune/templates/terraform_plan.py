@@ -62,6 +62,8 @@ class _Plan:
             for change in objects(self._json, "resource_changes")
         }
         for resource in _resources(self._root, LAMBDA):
+            if resource.get("mode") == "data":
+                continue
             address = _text(resource, "address")
             modules = tuple(step["name"] for step in _STEP.finditer(address))
             values = child(resource, "values")
@@ -114,10 +116,7 @@ class _Reader:
             code_path=self._code_path(archives),
             function_name=self._setting("function_name", checks.text),
             environment=self._environment(),
-            layers=tuple(
-                Configured[str](None, None, "layers", f"layer {printable(layer)} is not local")
-                for layer in _list(values, "layers")
-            ),
+            layers=tuple(_layer(layer) for layer in _list(values, "layers")),
             package_type="Image" if values.get("package_type") == "Image" else "Zip",
         )
 
@@ -193,6 +192,10 @@ def edit(document: Document, memory_mb: Mapping[str, int], inputs: Inputs) -> tu
     plan = _Plan(document)
     slots = {planned.address: _Reader(plan, planned).slot() for planned in plan.functions()}
     return memory_slots.edits(slots, memory_mb)
+
+
+def _layer(layer: object) -> Configured[str]:
+    return Configured(None, None, "layers", f"layer {printable(layer)} is not local")
 
 
 def _decided(written: Binding, value: object) -> tuple[Place | None, str]:
