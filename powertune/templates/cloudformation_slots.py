@@ -30,7 +30,7 @@ def _slot(template: Template, function: FunctionResource) -> Slot | Refusal:
         elsewhere = function.generated or function.hidden
         if elsewhere:
             return _refusal(template, function.key.start, f"is decided by {elsewhere}")
-        return _unless_so(_new(template, function), _common_size(template, function))
+        return memory_slots.unless_so(_new(template, function), _common_size(template, function))
     meaning = template.evaluator.meaning(node)
     if meaning.nothing:
         start, end = meaning.nothing.start, meaning.nothing.end
@@ -56,14 +56,6 @@ def _common_size(template: Template, function: FunctionResource) -> int | None:
     common = function.properties.get(_MEMORY)
     meaning = template.evaluator.meaning(common) if common else Meaning()
     return MIN_MEMORY_MB if meaning.is_nothing else whole_number(meaning.text or "")
-
-
-def _unless_so(slot: Slot | Refusal, memory_mb: int | None) -> Slot | Refusal:
-    """Return a slot that stays empty for the size that a function has already."""
-    if isinstance(slot, Refusal):
-        return slot
-    empty = Replacement(slot.start, slot.start, "")
-    return Slot(slot.document, slot.start, lambda size: empty if size == memory_mb else slot.filled(size))
 
 
 def _new(template: Template, function: FunctionResource) -> Slot | Refusal:

@@ -60,6 +60,14 @@ def new_entry(document: Document, target: MapNode, key: str, beside: Sequence[st
     return Slot(document, filled(0).start, filled)
 
 
+def unless_so(slot: Slot | Refusal, memory_mb: int | None) -> Slot | Refusal:
+    """Return the slot of a new entry that stays empty for the size that a function has without it."""
+    if isinstance(slot, Refusal):
+        return slot
+    empty = Replacement(slot.start, slot.start, "")
+    return Slot(slot.document, slot.start, lambda size: empty if size == memory_mb else slot.filled(size))
+
+
 def edits(slots: Mapping[str, Slot | Refusal], memory_mb: Mapping[str, int]) -> tuple[Edit, ...]:
     """Return the edits that give the named functions these sizes. `slots` are those of all functions, by name.
 

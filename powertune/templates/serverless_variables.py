@@ -167,6 +167,8 @@ class Resolver:
             meaning = self._source(piece.part(start, end))
             if not meaning.is_nothing:
                 return meaning
+        if piece.text == "self:provider.stage":
+            return self.stage()  # as in versions 1 and 2; later ones refuse it
         return self._unresolved(piece, f"nothing sets ${{{piece.text}}}")
 
     def _source(self, piece: _Piece) -> Meaning:
@@ -197,8 +199,6 @@ class Resolver:
         match kind:
             case "self":
                 meaning = self._addressed(self._root, self._document, address)
-                if meaning.is_nothing and address == "provider.stage":
-                    meaning = self.stage()
             case "sls" if address == "stage":
                 meaning = self.stage()
             case "opt":

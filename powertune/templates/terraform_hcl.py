@@ -171,7 +171,8 @@ class _Maker:
         """Return where the memory size is written, or can be."""
         binding = self._binding("memory_size")
         if not binding:
-            return terraform_slots.inserted(self.block, "memory_size")
+            slot = terraform_slots.inserted(self.block, "memory_size")
+            return memory_slots.unless_so(slot, _DEFAULT_MEMORY_MB)
         try:
             value = self.evaluator.value(binding, self.each)
         except UnresolvedError as error:

@@ -102,6 +102,8 @@ def test_without_any_memory_a_function_has_the_default_of_serverless(tmp_path: P
         ("${file(./sizes-${sls:stage}.json):memory.api}", {}, 896, "896}}"),
         ("${file(missing.yml):x, 256}", {}, 256, "256}"),
         ("${env:POWERTUNE_TEST_MISSING, '768'}", {}, 768, "768'}"),
+        ("${self:provider.stage}00", {"stage": "5"}, 500, "${self:provider.stage}00"),
+        ("${self:provider.stage, '256'}", {}, 256, "256'}"),
         ("1${self:custom.zeroes}", {}, 1000, "1${self:custom.zeroes}"),
     ],
 )
@@ -389,8 +391,9 @@ def test_an_edit_goes_into_the_file_that_decides(tmp_path: Path) -> None:
     assert (second.file, second.changed) == (path, ("b",))
 
 
-def test_a_size_that_is_there_already_needs_no_edit(tmp_path: Path) -> None:
-    assert edit_memory(write(tmp_path, SERVICE), {"own": 192}) == ()
+@pytest.mark.parametrize(("name", "memory_mb"), [("own", 192), ("common", 256), ("staged", 512), ("option", 704)])
+def test_a_size_that_is_there_already_needs_no_edit(tmp_path: Path, name: str, memory_mb: int) -> None:
+    assert edit_memory(write(tmp_path, SERVICE), {name: memory_mb}) == ()
 
 
 def test_an_edit_that_breaks_the_size_of_another_function_is_refused(tmp_path: Path) -> None:

@@ -163,6 +163,7 @@ def test_references_lead_to_the_text_that_decides(tmp_path: Path, memory: str, v
         ("64", "memory_size is 64, which is no memory size"),
         ("{ a = 1 }", "memory_size is a list or map, which is no memory size"),
         ("= 3", "is not understood"),
+        ("[" + "1, " * 20_000 + "]", "is too long"),
         ("(" * 300 + "512" + ")" * 300, "leads too far"),
     ],
 )
@@ -352,6 +353,7 @@ def test_a_dynamic_block_is_unresolved(tmp_path: Path) -> None:
         ("a = <<EOT\nx\n", "the here-document EOT is never closed"),
         ("a =\n", "a has no value"),
         ("}\n", "a brace is closed that was not opened"),
+        ("a = /* 1", "a comment is never closed: line 1, column 5"),
         ("a b = 1\n", "a is followed by neither = nor a block"),
         ("/* a", "a name of a block or an attribute should stand"),
         ("a {" * 100 + "}" * 100, "blocks are nested more than 40 deep"),
@@ -422,6 +424,12 @@ def test_an_edit_is_one_line_where_the_size_is_decided(tmp_path: Path, memory: s
     write(tmp_path, VARIABLES, "variables.tf")
     write(tmp_path, resource(**({"memory_size": memory} if memory else {})))
     assert changed_lines(str(tmp_path), {"aws_lambda_function.orders": 1024}) == lines
+
+
+@pytest.mark.parametrize(("attributes", "memory_mb"), [({"memory_size": "512"}, 512), ({}, 128)])
+def test_a_size_that_is_there_already_needs_no_edit(tmp_path: Path, attributes: dict[str, str], memory_mb: int) -> None:
+    path = write(tmp_path, resource(**attributes))
+    assert edit_memory(path, {"aws_lambda_function.orders": memory_mb}) == ()
 
 
 def test_an_edit_names_all_functions_that_share_the_value(tmp_path: Path) -> None:
