@@ -257,6 +257,14 @@ def test_means_of_many_runs_compare_even_where_nothing_is_known_of_their_spread(
     assert "too few runs" in why_not(means(150.0, 5), means(100.0, 5000))
 
 
+def test_runs_that_do_not_scatter_at_all_compare() -> None:
+    def alike(duration_ms: float) -> TuningRun:
+        return api.estimate([Invocation(MEMORY_MB, duration_ms) for _ in range(10)])
+
+    assert check_of(alike(130.0), alike(100.0)).result == "fail"
+    assert check_of(alike(100.0), alike(100.0)).result == "pass"
+
+
 def test_other_sizes_speak_for_the_configured_one_where_they_agree() -> None:
     now, before = live(1, 1.2), live(2)
     alone = [replace(run, sizes=(run.size(MEMORY_MB),)) for run in (now, before)]
