@@ -1,5 +1,6 @@
 """What holds for every test: no network beyond this machine, no settings from the environment."""
 
+import os
 import socket
 from typing import Any
 
@@ -22,6 +23,8 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in [name for name in os.environ if name.startswith("POWERTUNE_")]:
+        monkeypatch.delenv(name)
     # Prices that somebody refreshed on this machine are none of the tests'.
     monkeypatch.setenv("POWERTUNE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "no-refreshed-prices"))
     # Nor are settings.

@@ -19,7 +19,10 @@ _HARMLESS = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def completion(
-    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell that the script is for.")],
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        typer.Argument(metavar="bash|zsh|fish", help="The shell that the script is for."),
+    ],
 ) -> None:
     """Print the script with which a shell completes commands, options, and the functions of a template.
 

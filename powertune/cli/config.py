@@ -65,9 +65,9 @@ def config(
     """Show each setting in force and where it comes from.
 
     The command line outranks the environment (POWERTUNE_TOLERANCE, POWERTUNE_TUNE_TOLERANCE), which outranks the
-    project's powertune.toml or [tool.powertune] in pyproject.toml, which outranks the user's config.toml. Files of
-    environment variables are named and not read. Exits with 3 where a file or a variable says what powertune does not
-    know or take.
+    project's powertune.toml or the table tool.powertune of its pyproject.toml, which outranks the user's config.toml.
+    Files of environment variables are named and not read. Exits with 3 where a file or a variable says what powertune
+    does not know or take.
     """
     # Imported here: settings must not slow down --help and usage errors.
     from powertune.cli.configured import commands, name_of_function, schema_of, settings_of  # noqa: PLC0415
@@ -87,6 +87,10 @@ def config(
             sys.stdout,
         )
         return
+    if function is not None and function not in settings.function_names:
+        near = text.nearest(function, settings.function_names)
+        name = text.printable(function, limit=60)
+        print(f"{name} has no settings of its own{f'; {near}' if near else ''}", file=sys.stderr)
     rows = [*_option_rows(settings, known, function), *_function_rows(settings, function)]
     today = datetime.now(UTC).date()
     waivers = [
@@ -149,8 +153,8 @@ def _row(name: str, setting: "Setting") -> _Row:
 
 
 def _without_secrets(key: str, value: Any) -> Any:
-    """Return a value as it may be shown: neither values of environment variables nor payloads."""
-    if key == "env":
+    """Return a value as it may be shown: neither values of environment variables and parameters nor payloads."""
+    if key in ("env", "parameter"):
         return [f"{pair.partition('=')[0]}={_SECRET}" for pair in value]
     if key == "payload" and value.lstrip()[:1] in ("{", "[", '"'):
         return f"JSON, {text.count(len(value), 'character')}"

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from powertune.cli import options
-from powertune.cli.configured import given_on_line
 from powertune.cli.deliver_gate import check_gate, deliver_gate
 from powertune.cli.gate_options import Judging, Running, WhatIsConfigured
 from powertune.cli.reading import Reading, check_engine
@@ -44,6 +43,8 @@ def gate(
     all of the interval of a figure lies beyond its limit. A difference inside the noise never fails a build. --save
     writes what the next gate may take for its baseline.
     """
+    from powertune.cli.configured import given_on_line  # noqa: PLC0415 - loads settings, which --help does not need
+
     files, given = runs or [], given_on_line(context)
     check_engine(reading)
     if judging.soft_fail and "fail_on" in given:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from powertune.cli.completion import function_names
+
 _CONFIGURED, _JUDGING, _RUNNING = "What is configured", "Judging", "Running functions here"
 
 
@@ -23,7 +25,10 @@ class WhatIsConfigured:
     function: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Judge only these; * stands for anything. Repeatable.", rich_help_panel=_CONFIGURED
+            metavar="NAME",
+            help="Judge only these; * stands for anything. Repeatable.",
+            rich_help_panel=_CONFIGURED,
+            autocompletion=function_names,
         ),
     ] = None
     parameter: Annotated[

@@ -52,12 +52,13 @@ class Recordings:
         from powertune import api  # noqa: PLC0415 - as above
 
         memory_mb, options = function.subject.memory_mb, self._asked.options_of(function.subject.name)
-        if memory_mb is not None:
-            options["current_memory_mb"] = memory_mb
         has_size = memory_mb is None or any(size.memory_mb == memory_mb for size in run.sizes)
         is_estimated = any(run is one for one in self._estimated)
-        if _is_dry(run) or (has_size and not (is_estimated and options != self._asked.options)):
+        is_as_asked = not is_estimated or options == self._asked.options
+        if _is_dry(run) or (has_size and is_as_asked):
             return run
+        if memory_mb is not None:
+            options["current_memory_mb"] = memory_mb
         files = self._recordings if is_estimated else self._files
         return api.estimate(list(files), function=run.function.name, **self._reading, **options)
 

@@ -161,7 +161,10 @@ def _error(run: TuningRun, profile: SizeProfile) -> float:
     spreads = [
         (runs_at(size) - 1, size.duration_ms.stddev / size.duration_ms.mean)
         for size in run.sizes
-        if size.basis == "measured" and size.duration_ms and size.duration_ms.stddev and size.duration_ms.mean
+        if size.basis == "measured"
+        and size.duration_ms
+        and size.duration_ms.stddev is not None
+        and size.duration_ms.mean
     ]
     repeats = sum(count for count, _ in spreads)
     if repeats < _FEWEST_REPEATS:

@@ -56,6 +56,8 @@ class ConfiguredFunction:
     """What AWS calls it, where the template says so."""
     environment: Mapping[str, Configured[str]] = field(default_factory=dict)
     """Values are secrets until proven otherwise: never print them."""
+    environment_unresolved: str | None = None
+    """Why there may be variables that `environment` does not hold."""
     layers: tuple[Configured[str], ...] = ()
     """Folders of layers that are local; an ARN is unresolved."""
     package_type: Literal["Zip", "Image"] = "Zip"

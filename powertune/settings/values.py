@@ -16,6 +16,8 @@ RIVALS: Mapping[str, frozenset[str]] = {
     "payloads": frozenset({"payload"}),
     "alpt_input": frozenset({"payload", "payloads"}),
     "runtime_api": frozenset({"isolate", "python", "verify"}),
+    "fail_on": frozenset({"soft_fail"}),
+    "soft_fail": frozenset({"fail_on"}),
     "files": frozenset({"log_group", "prefix", "since", "until", "profile"}),
 }
 """What is given for the one silences weaker settings for the others, with which it could not stand together."""

@@ -53,7 +53,7 @@ def text(value: object) -> str:
 
 
 def _whole(value: object, least: int, most: int, what: str) -> int:
-    written = str(value).strip()
+    written = str(value).strip() if isinstance(value, str | int) else ""
     number = int(written) if written.isascii() and written.isdigit() and len(written) < len("100000000") else None
     if isinstance(value, float) and value.is_integer():
         number = int(value)

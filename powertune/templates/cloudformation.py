@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from powertune.aws_lambda.memory import MIN_MEMORY_MB
 from powertune.model.configured import Configured, ConfiguredFunction, Edit, TemplateKind
-from powertune.templates import cloudformation_edit
+from powertune.templates import checks, cloudformation_slots, memory_slots
 from powertune.templates.cloudformation_template import ASSET_PATH, FunctionResource, Template
 from powertune.templates.document import Document
-from powertune.templates.edit_check import checked_edit
 from powertune.templates.inputs import Inputs
 from powertune.templates.intrinsics import Meaning, call_of
-from powertune.templates.tree import ListNode, MapNode, Node, Scalar, whole_number
+from powertune.templates.tree import ListNode, MapNode, Node, Scalar
 from powertune.text import printable
 
 T = TypeVar("T")
 
 _SECTIONS = ("Resources", "AWSTemplateFormatVersion", "Transform")
 _LAYERS = {"AWS::Serverless::LayerVersion": "ContentUri", "AWS::Lambda::LayerVersion": "Content"}
-_ARCHITECTURES = ("x86_64", "arm64")
+_DEFAULT_TIMEOUT_S = 3.0
 _BY_LAMBDA = "default of Lambda"
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -41,9 +41,8 @@ def read(document: Document, inputs: Inputs) -> tuple[ConfiguredFunction, ...]:
 
 def edit(document: Document, memory_mb: Mapping[str, int], inputs: Inputs) -> tuple[Edit, ...]:
     """Return what has to change for the named functions to get these sizes."""
-    template = _template(document, inputs)
-    replacements = cloudformation_edit.replacements(template, memory_mb)
-    return checked_edit(document, replacements, memory_mb, lambda changed: read(changed, inputs))
+    slots = cloudformation_slots.slots(_template(document, inputs))
+    return memory_slots.checked_edits(slots, memory_mb, document, lambda changed, _files: read(changed, inputs))
 
 
 def _template(document: Document, inputs: Inputs) -> Template:
@@ -63,19 +62,21 @@ class _Reader:
     def read(self, kind: TemplateKind) -> ConfiguredFunction:
         """Return what is configured."""
         is_image = self._is_image()
+        environment, environment_unresolved = self._environment()
         return ConfiguredFunction(
             name=self._function.name,
             kind=kind,
             place=self._document.place(self._function.key.start),
-            memory_mb=self._property("MemorySize", whole_number, 128),
+            memory_mb=self._property("MemorySize", checks.memory_mb, MIN_MEMORY_MB),
             architecture=self._architecture(),
-            timeout_s=self._property("Timeout", _seconds, 3.0),
+            timeout_s=self._property("Timeout", checks.timeout_s, _DEFAULT_TIMEOUT_S),
             ephemeral_storage_mb=self._storage(),
-            runtime=Configured(None) if is_image else self._property("Runtime", _text),
-            handler=Configured(None) if is_image else self._property("Handler", _text),
+            runtime=Configured(None) if is_image else self._property("Runtime", checks.text),
+            handler=Configured(None) if is_image else self._property("Handler", checks.text),
             code_path=Configured(None) if is_image else self._code_path(),
-            function_name=self._property("FunctionName", _text),
-            environment=self._environment(),
+            function_name=self._property("FunctionName", checks.text),
+            environment=environment,
+            environment_unresolved=environment_unresolved,
             layers=self._layers(),
             package_type="Image" if is_image else "Zip",
         )
@@ -84,6 +85,12 @@ class _Reader:
         """Return where a property is written, in words."""
         is_own = self._function.own is not None and name in self._function.own.entries
         return name if is_own else f"Globals.Function.{name}"
+
+    def _written(self, name: str) -> Node | None:
+        """Return the expression of a property; what is hidden may go before the global one."""
+        own = self._function.own
+        is_sure = not self._function.hidden or (own is not None and name in own.entries)
+        return self._function.properties.get(name) if is_sure else None
 
     def _unknown(self) -> str | None:
         """Return why a property that is not written here is not known to be absent."""
@@ -95,72 +102,73 @@ class _Reader:
             return Configured(None, self._document.place(self._function.key.start), unresolved=unknown)
         return Configured(default, origin=_BY_LAMBDA if default is not None else "")
 
-    def _property(self, name: str, convert: Callable[[str], T | None], default: T | None = None) -> Configured[T]:
-        node = self._function.properties.get(name)
-        return self._absent(default) if node is None else self._value(node, self._origin(name), convert, default)
+    def _property(self, name: str, check: Callable[[object], T], default: T | None = None) -> Configured[T]:
+        node = self._written(name)
+        return self._absent(default) if node is None else self._value(node, self._origin(name), check, default)
 
-    def _value(
-        self, node: Node, origin: str, convert: Callable[[str], T | None], default: T | None = None
-    ) -> Configured[T]:
+    def _value(self, node: Node, origin: str, check: Callable[[object], T], default: T | None = None) -> Configured[T]:
         """Return what a scalar expression comes to."""
+        self._template.take(1, self._function.key.start)
         meaning = self._template.evaluator.meaning(node)
         if meaning.is_nothing:
             return self._absent(default)
         if meaning.unresolved or not isinstance(meaning.node, Scalar):
             return self._unresolved(node, origin, meaning.unresolved or f"{origin} is no plain value")
-        value = None if meaning.node.is_null else convert(meaning.node.text)
-        if value is None:
-            written = printable(meaning.node.text, limit=40) or "nothing"
-            return self._unresolved(node, origin, f"{origin} is {written}")
+        if meaning.node.is_null:
+            return self._unresolved(node, origin, f"{origin} is nothing")
         place = None if meaning.from_outside else self._document.place(meaning.node.start)
-        return Configured(value, place, meaning.how or origin)
+        return checks.checked(meaning.node.text, check, place, meaning.how or origin)
 
     def _unresolved(self, node: Node, origin: str, why: str) -> Configured[T]:
         return Configured(None, self._document.place(node.start), origin, unresolved=why)
 
     def _inside(self, name: str) -> Meaning | None:
         """Return what a property that holds a list or a map comes to, or None if it is not there."""
-        node = self._function.properties.get(name)
+        node = self._written(name)
         meaning = self._template.evaluator.meaning(node) if node else None
         return None if meaning is None or meaning.is_nothing else meaning
 
     def _architecture(self) -> Configured[str]:
         meaning = self._inside("Architectures")
         if meaning is None:
-            return self._absent("x86_64")
+            return self._absent(checks.ARCHITECTURES[0])
         origin, node = self._origin("Architectures"), self._function.properties.entries["Architectures"].value
         match meaning.node:
             case ListNode(items=[item]):
-                return self._value(item, origin, lambda text: text if text in _ARCHITECTURES else None, "x86_64")
+                return self._value(item, origin, checks.architecture, checks.ARCHITECTURES[0])
             case _:
                 return self._unresolved(node, origin, meaning.unresolved or f"{origin} is no list of one")
 
     def _storage(self) -> Configured[int]:
         meaning = self._inside("EphemeralStorage")
         if meaning is None:
-            return self._absent(512)
+            return self._absent(checks.EPHEMERAL_STORAGE_MB[0])
         origin, node = self._origin("EphemeralStorage"), self._function.properties.entries["EphemeralStorage"].value
         size = meaning.node.get("Size") if isinstance(meaning.node, MapNode) else None
         if size is None:
             return self._unresolved(node, origin, meaning.unresolved or f"{origin} has no Size")
-        return self._value(size, f"{origin}.Size", whole_number, 512)
+        return self._value(size, f"{origin}.Size", checks.ephemeral_storage_mb, checks.EPHEMERAL_STORAGE_MB[0])
 
-    def _environment(self) -> dict[str, Configured[str]]:
-        environment = self._inside("Environment")
-        if environment is None or not isinstance(environment.node, MapNode):
-            return {}
-        variables = environment.node.get("Variables")
-        meaning = self._template.evaluator.meaning(variables) if variables else None
-        if meaning is None or not isinstance(meaning.node, MapNode):
-            return {}
+    def _environment(self) -> tuple[dict[str, Configured[str]], str | None]:
+        """Return the variables, and why there may be others if that is so."""
+        meaning = self._inside("Environment")
+        if meaning is None:
+            return {}, self._unknown()
+        variables = meaning.node.get("Variables") if isinstance(meaning.node, MapNode) else None
+        if variables:
+            meaning = self._template.evaluator.meaning(variables)
+        elif not meaning.unresolved:
+            return {}, None
+        if not isinstance(meaning.node, MapNode):
+            return {}, meaning.unresolved
         values = {
-            name: self._value(entry.value, f"{self._origin('Environment')}.Variables.{name}", str)
+            name: self._value(entry.value, f"{self._origin('Environment')}.Variables.{name}", checks.text)
             for name, entry in meaning.node.entries.items()
         }
-        return {name: value for name, value in values.items() if value.value is not None or value.unresolved}
+        return {name: value for name, value in values.items() if value.value is not None or value.unresolved}, None
 
     def _is_image(self) -> bool:
-        package = self._property("PackageType", _text).value
+        package = self._property("PackageType", checks.text).value
         match self._function.properties.get("Code"):
             case MapNode(entries=code) if "ImageUri" in code:
                 return True
@@ -168,17 +176,12 @@ class _Reader:
                 return package == "Image" or "ImageUri" in self._function.properties.entries
 
     def _code_path(self) -> Configured[str]:
-        properties = self._function.properties.entries
-        if self._function.is_sam:
-            if "InlineCode" in properties:
-                entry = properties["InlineCode"]
-                return self._unresolved(entry.value, "InlineCode", "the code is in the template")
-            name = "CodeUri"
-        else:
-            name = "Code"
-        if name not in properties:
-            return self._absent(None)
-        return self._folder(self._function.resource, properties[name].value, self._origin(name))
+        inline = self._written("InlineCode") if self._function.is_sam else None
+        if inline:
+            return self._unresolved(inline, "InlineCode", "the code is in the template")
+        name = "CodeUri" if self._function.is_sam else "Code"
+        node = self._written(name)
+        return self._folder(self._function.resource, node, self._origin(name)) if node else self._absent(None)
 
     def _folder(self, resource: MapNode, node: Node, origin: str) -> Configured[str]:
         """Return where code is that a resource has in this property, if that is here."""
@@ -189,7 +192,7 @@ class _Reader:
         meaning = self._template.evaluator.meaning(node)
         match meaning.node:
             case Scalar(text=path) if path and not _ELSEWHERE.match(path) and not meaning.node.is_null:
-                where = self._value(node, origin, _text)
+                where = self._value(node, origin, checks.text)
                 return replace(where, value=self._document.beside(path))
             case Scalar(text=path):
                 why = f"{printable(path, limit=80)} is elsewhere" if path else f"{origin} is empty"
@@ -216,6 +219,7 @@ class _Reader:
         return tuple(layer for layer in layers if layer is not None)
 
     def _layer(self, item: Node) -> Configured[str] | None:
+        self._template.take(1, self._function.key.start)
         match call_of(item):
             case ("Ref", Scalar(text=name)) if found := self._template.resource(name, _LAYERS):
                 layer, content = found
@@ -229,12 +233,3 @@ class _Reader:
             return None
         text = f"{printable(meaning.text, limit=80)} is in AWS" if meaning.text else "the layer is no plain value"
         return self._unresolved(item, "Layers", meaning.unresolved or text)
-
-
-def _text(text: str) -> str | None:
-    return text or None
-
-
-def _seconds(text: str) -> float | None:
-    number = whole_number(text)
-    return None if number is None else float(number)

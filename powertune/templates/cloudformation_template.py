@@ -16,6 +16,8 @@ _SAM_FUNCTION = "AWS::Serverless::Function"
 _FUNCTIONS = (_SAM_FUNCTION, "AWS::Lambda::Function")
 ASSET_PATH = "aws:asset:path"
 _CDK_METADATA = {ASSET_PATH, "aws:cdk:path"}
+_MAX_VALUES = 200_000
+"""CloudFormation takes 500 resources in a template, and Lambda 4 kB of variables in a function."""
 _CDK_PARAMETER = "BootstrapVersion"
 _FOR_EACH = "Fn::ForEach"
 _TRANSFORM = "Fn::Transform"
@@ -55,7 +57,18 @@ class Template:
         self.resources = resources if isinstance(resources, MapNode) else MapNode({}, 0, 0, flow=False)
         self._is_cdk = _CDK_PARAMETER in _names(tree.get("Parameters"))
         self._globals = sam_globals.of_functions(tree)
+        self._taken = 0
         self.functions = tuple(self._functions())
+
+    def take(self, values: int, at: int) -> None:
+        """Count values that are read for a function at this offset. Raises BadInputError when they are far too many.
+
+        What Globals or an alias hold counts for each function that has it.
+        """
+        self._taken += values
+        if self._taken > _MAX_VALUES:
+            what = f"holds more than {_MAX_VALUES:,} values in all its functions"
+            raise self.document.bad(what, hint="name a template of people's size", offset=at)
 
     @property
     def kind(self) -> TemplateKind:
@@ -106,7 +119,8 @@ class Template:
         if own is None and written is not None and (call := call_of(written)):
             hidden = described(*call)
         if is_sam and self._globals:
-            properties = sam_globals.merged(self._globals, properties, resource.get("IgnoreGlobals"))
+            merge = sam_globals.Merge(lambda values: self.take(values, key.start))
+            properties = merge.properties(self._globals, properties, resource.get("IgnoreGlobals"))
         transform = properties.get(_TRANSFORM)
         if transform:
             name = transform.get("Name") if isinstance(transform, MapNode) else None

@@ -1,32 +1,11 @@
 """An edit is read again before it is handed out: the sizes that were wanted are there, and nothing else changed."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from powertune.errors import BadInputError
-from powertune.model.configured import Configured, ConfiguredFunction, Edit
-from powertune.templates.document import Document
-from powertune.templates.patch import Replacement, patched
+from powertune.model.configured import Configured, ConfiguredFunction
 from powertune.text import printable
-
-Read = Callable[[Document], Sequence[ConfiguredFunction]]
-
-
-def checked_edit(
-    document: Document, replacements: Iterable[Replacement], memory_mb: Mapping[str, int], read: Read
-) -> tuple[Edit, ...]:
-    """Return the edit of one file, or none where nothing changes. Raises BadInputError as `functions_changed` does."""
-    after = patched(document, replacements)
-    if after == document.data:
-        return ()
-    try:
-        now = read(Document(str(document.path), after))
-    except BadInputError:
-        raise BadInputError(
-            f"{document.shown} is written in a way that cannot be edited", hint=f"edit {document.shown} by hand"
-        ) from None
-    changed = functions_changed(read(document), now, memory_mb, shown=document.shown)
-    return (Edit(document.path.as_posix(), document.data, after, changed),)
 
 
 def functions_changed(

@@ -124,6 +124,8 @@ def _expression_end(document: Document, position: int) -> tuple[int, int]:
         if comment := _COMMENT.match(text, position):
             position = comment.end()
             continue
+        if text.startswith("/*", position):
+            raise _error(document, position, "a comment is never closed")
         char = text[position]
         if not depth and (char == "\n" or char in _CLOSE):
             return end, position

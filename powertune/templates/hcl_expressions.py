@@ -27,6 +27,8 @@ _DEEPEST = 60
 """Expressions in each other, and names that stand for names."""
 _MOST_STEPS = 20_000
 """Of one value: a file of a few lines can ask for billions."""
+_LONGEST = 50_000
+"""Characters of an expression, which take two seconds to parse then."""
 _MOST_DIGITS = 15
 _PREFIX = "x = "
 """The parser takes attributes, not bare expressions."""
@@ -105,6 +107,8 @@ class Evaluator:
     def _value(self, binding: Binding, scope: _Scope) -> Value:
         if found := literal(binding.expression):
             return Value(found.text if found.quoted else int(found.text), binding.expression, binding.origin)
+        if len(binding.expression.text) > _LONGEST:
+            raise UnresolvedError(f"{_shown(binding.expression.text)} is too long")
         from lark.exceptions import LarkError  # noqa: PLC0415 - comes with the parser
 
         try:
@@ -116,10 +120,10 @@ class Evaluator:
 
     def _node(self, node: "Node", scope: _Scope) -> Value:
         """Return what a part of a parsed expression is."""
-        self._steps += 1
+        parts, scope = _parts(node), replace(scope, depth=scope.depth + 1)
+        self._steps += 1 + len(parts)
         if scope.depth > _DEEPEST or self._steps > _MOST_STEPS:
             raise UnresolvedError(f"{_shown(scope.text(node))} leads too far, or back to itself")
-        parts, scope = _parts(node), replace(scope, depth=scope.depth + 1)
         data: Data = None
         match str(node.data), parts:
             case "expr_term", [only]:

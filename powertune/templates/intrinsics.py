@@ -16,8 +16,11 @@ _MAX_DEPTH = 100
 """Of expressions in each other, those they refer to counted in."""
 _MAX_TEXT = 65_536
 """Characters that an expression may come to; all environment variables of a function have 4 kB."""
-_PLACEHOLDER = re.compile(r"\$\{(!?)([^}]*)\}")
-_DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([^}]*)\}\}")
+_MAX_STEPS = 2_000_000
+"""Items and characters that all expressions of a template may take: aliases may hold the same ones in many places."""
+_TOO_MANY_STEPS = f"expressions take more than {_MAX_STEPS:,} items and characters"
+_PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]*)\}")
+_DYNAMIC_REFERENCE = "{{resolve:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,15 @@ def call_of(node: Node) -> tuple[str, Node] | None:
     return None
 
 
+_NAMING = {"Ref", "Condition", "Fn::FindInMap", "Fn::GetAtt", "Fn::If", "Fn::ImportValue", "Fn::Transform"}
+"""Functions whose arguments are names. Those of others are values, which may be secrets."""
+
+
 def described(name: str, argument: Node) -> str:
     """Return a call in words for a person: `Fn::ImportValue shared-memory`."""
-    if isinstance(argument, ListNode) and all(isinstance(item, Scalar) for item in argument.items):
+    if name not in _NAMING:
+        words = ""
+    elif isinstance(argument, ListNode) and all(isinstance(item, Scalar) for item in argument.items):
         words = ".".join(item.text for item in argument.items if isinstance(item, Scalar))
     else:
         words = argument.text if isinstance(argument, Scalar) else ""
@@ -81,7 +90,9 @@ class Evaluator:
         # The nodes are kept with what they mean, so that no other can take their identity.
         self._known: dict[int, tuple[Node, Meaning]] = {}
         self._known_conditions: dict[str, bool | str] = {}
+        self._held: dict[int, tuple[Node, bool | str]] = {}
         self._depth = 0
+        self._steps = 0
         # Each returns None for a call that is not as it should be.
         self._functions: dict[str, Callable[[Node], Meaning | None]] = {
             "Ref": self._ref,
@@ -137,15 +148,27 @@ class Evaluator:
             function = self._functions.get(name)  # others need AWS, Fn::Transform and Fn::ImportValue say
             meaning = (function(argument) if function else None) or Meaning(unresolved=described(name, argument))
             return replace(meaning, nothing=node) if meaning.is_nothing and not meaning.nothing else meaning
-        if isinstance(node, Scalar) and (found := _DYNAMIC_REFERENCE.search(node.text)):
-            return Meaning(unresolved=printable(f"dynamic reference {found[1]}", limit=80))
-        return Meaning(node)
+        return self._literal(node) if isinstance(node, Scalar) else Meaning(node)
+
+    def _literal(self, scalar: Scalar) -> Meaning:
+        if len(scalar.text) > _MAX_TEXT:
+            return Meaning(unresolved=f"a text of more than {_MAX_TEXT:,} characters")
+        _, reference, name = scalar.text.partition(_DYNAMIC_REFERENCE)
+        if reference:
+            return Meaning(unresolved=printable(f"dynamic reference {name.partition('}}')[0]}", limit=80))
+        return Meaning(scalar)
+
+    def _affords(self, steps: int) -> bool:
+        self._steps += steps
+        return self._steps <= _MAX_STEPS
 
     def _items(self, node: Node) -> list[Meaning] | str:
         """Return what the items of a list come to, without those that are nothing, or why it is not known."""
         meaning = self.meaning(node)
         if not isinstance(meaning.node, ListNode):
             return meaning.unresolved or "what should be a list is none"
+        if not self._affords(len(meaning.node.items)):
+            return _TOO_MANY_STEPS
         items = [self.meaning(item) for item in meaning.node.items]
         if meaning.computed:
             items = [replace(meaning, node=item.node, unresolved=item.unresolved) for item in items]
@@ -176,10 +199,10 @@ class Evaluator:
         default, shown = declared.get("Default"), printable(name, limit=60)
         if not isinstance(default, Scalar):
             return Meaning(unresolved=f"parameter {shown} has no default")
-        how = f"default of parameter {shown}"
-        if is_list:
+        how, meaning = f"default of parameter {shown}", self.meaning(default)
+        if is_list and meaning.node:
             return Meaning(_comma_list(default), how, computed=f"the list that is the {how}")
-        return replace(self.meaning(default), how=how, parameter=name)
+        return replace(meaning, how=how, parameter=name)
 
     def _if(self, argument: Node) -> Meaning | None:
         match argument:
@@ -263,6 +286,10 @@ class Evaluator:
                 own = {name: entry.value for name, entry in entries.items()}
             case _:
                 return None
+        if len(template.text) > _MAX_TEXT:
+            return self._literal(template)
+        if not self._affords(len(template.text)):
+            return Meaning(unresolved=_TOO_MANY_STEPS)
         parts, at = [], 0
         for found in _PLACEHOLDER.finditer(template.text):
             parts.append(Meaning(Scalar(template.text[at : found.start()], template.start, template.end)))
@@ -286,13 +313,18 @@ class Evaluator:
 
     def _holds(self, node: Node) -> bool | str:
         """Return whether an expression of conditions holds, or why that is not known."""
+        known = self._held.get(id(node))
+        if known is not None:
+            return known[1]
         if self._depth >= _MAX_DEPTH:
             return f"conditions nest deeper than {_MAX_DEPTH} levels"
         self._depth += 1
         try:
-            return self._holds_here(node)
+            holds = self._holds_here(node)
         finally:
             self._depth -= 1
+        self._held[id(node)] = node, holds
+        return holds
 
     def _holds_here(self, node: Node) -> bool | str:
         match condition_of(node):

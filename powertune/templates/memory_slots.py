@@ -60,6 +60,14 @@ def new_entry(document: Document, target: MapNode, key: str, beside: Sequence[st
     return Slot(document, filled(0).start, filled)
 
 
+def unless_so(slot: Slot | Refusal, memory_mb: int | None) -> Slot | Refusal:
+    """Return the slot of a new entry that stays empty for the size that a function has without it."""
+    if isinstance(slot, Refusal):
+        return slot
+    empty = Replacement(slot.start, slot.start, "")
+    return Slot(slot.document, slot.start, lambda size: empty if size == memory_mb else slot.filled(size))
+
+
 def edits(slots: Mapping[str, Slot | Refusal], memory_mb: Mapping[str, int]) -> tuple[Edit, ...]:
     """Return the edits that give the named functions these sizes. `slots` are those of all functions, by name.
 
@@ -94,8 +102,19 @@ def checked_edits(
     """
     made = edits(slots, memory_mb)
     before, files = read(document, Files()), Files.after(made)
-    after = read(files.document(document.path), files)
+    try:
+        after = read(files.document(document.path), files)
+    except BadInputError:
+        raise BadInputError(
+            f"{document.shown} is written in a way that cannot be edited", hint=f"edit {document.shown} by hand"
+        ) from None
     changed = functions_changed(before, after, memory_mb, shown=document.shown)
+    for was, now in zip(before, after, strict=True):
+        if was.memory_mb.value is not None and now.memory_mb.value is None:
+            raise BadInputError(
+                f"the memory of {printable(was.name, limit=80)} would no longer be one: {now.memory_mb.unresolved}",
+                hint=f"edit {document.shown} by hand",
+            )
     places = {function.name: function.memory_mb.place for function in after}
     return tuple(
         replace(edit, changed=tuple(name for name in changed if (place := places[name]) and place.file == edit.file))

@@ -136,7 +136,7 @@ class _Function:
             name=self.name,
             kind="serverless",
             place=self.place,
-            memory_mb=self._setting(_MEMORY, checks.memory_mb, _DEFAULT_MEMORY_MB),
+            memory_mb=self._memory(),
             architecture=self._setting("architecture", checks.architecture, checks.ARCHITECTURES[0]),
             timeout_s=self._setting("timeout", checks.timeout_s, _DEFAULT_TIMEOUT_S),
             ephemeral_storage_mb=self._setting(
@@ -160,11 +160,13 @@ class _Function:
             )
         entry = self.own.node.entries.get(_MEMORY)
         if not entry or entry.merged:
-            return memory_slots.new_entry(self.own.document, self.own.node, _MEMORY, _BESIDE)
+            slot = memory_slots.new_entry(self.own.document, self.own.node, _MEMORY, _BESIDE)
+            return memory_slots.unless_so(slot, self._memory().value)
         meaning = self.service.resolver.meaning(entry.value, self.own.document)
         where = _at(self.own.document.place(entry.value.start))
         if meaning.unresolved or meaning.outside:
-            return Refusal(f"is decided by {meaning.unresolved or meaning.origin}", hint=f"edit it by hand: {where}")
+            why = f"unresolved: {meaning.unresolved}" if meaning.unresolved else f"decided by {meaning.origin}"
+            return Refusal(f"is {why}", hint=f"edit it by hand: {where}")
         if meaning.made or not isinstance(meaning.node, Scalar):
             return Refusal("is no number but made of several values", hint=f"edit it by hand: {where}")
         return memory_slots.number(meaning.document, meaning.node)
@@ -176,6 +178,9 @@ class _Function:
             if not meaning.is_nothing:
                 return self._configured(meaning, check, origin)
         return Configured(default, None, _DEFAULT if default is not None else "")
+
+    def _memory(self) -> Configured[int]:
+        return self._setting(_MEMORY, checks.memory_mb, _DEFAULT_MEMORY_MB)
 
     def _own(self, name: str) -> Configured[str]:
         """Return a setting that functions do not share."""

@@ -56,7 +56,7 @@ class Meaning:
     @property
     def text(self) -> str | None:
         """The value as text, if it is a scalar."""
-        return self.node.text if isinstance(self.node, Scalar) else None
+        return self.node.text if isinstance(self.node, Scalar) and not self.unresolved else None
 
     @property
     def place(self) -> Place | None:
@@ -93,13 +93,17 @@ class Resolver:
         self._document, self._root, self._inputs, self._files = document, root, inputs, files
         self._folder = document.path.parent
         self._project = _project_of(self._folder)
-        self._under_way: list[Scalar] = []
+        self._depth = 0
         self._steps = 0
 
     def meaning(self, node: Node | None, document: Document) -> Meaning:
         """Return what a value in a document comes to; None stands for a value that is not there."""
         self._steps = 0
-        return self._meaning(node, document)
+        meaning = self._meaning(node, document)
+        if node is None or not meaning.unresolved:
+            return meaning
+        # Of what leads nowhere, the beginning is the place that can be mended.
+        return Meaning(document, Scalar("", node.start, node.end), unresolved=meaning.unresolved)
 
     def at(self, address: str) -> Meaning:
         """Return what stands in the service under a path of keys, `provider.memorySize` say."""
@@ -122,25 +126,29 @@ class Resolver:
             return Meaning(document, unresolved=f"{described(*call)} is known at deployment only")
         if not isinstance(node, Scalar) or "${" not in node.text:
             return Meaning(document, node if not isinstance(node, Tagged) else node.content)
-        if node in self._under_way or len(self._under_way) >= _DEEPEST or self._steps > _MOST_STEPS:
+        if self._depth >= _DEEPEST or self._steps > _MOST_STEPS or len(node.text) > _LONGEST:
             return Meaning(document, unresolved=f"{printable(node.text, limit=60)} leads too far, or back to itself")
         raw = document.text[node.start : node.end]
         at = node.start + raw.find(node.text) if raw in (node.text, f"'{node.text}'", f'"{node.text}"') else None
-        self._under_way.append(node)
-        meaning = self._text(_Piece(node.text, at, document, node))
-        self._under_way.pop()
-        return meaning
+        return self._text(_Piece(node.text, at, document, node))
 
     def _text(self, piece: _Piece) -> Meaning:
         """Return what a text with variables in it comes to."""
+        if self._depth >= _DEEPEST:
+            return self._unresolved(piece, f"{piece.text} leads too far, or back to itself")
+        self._depth += 1
+        try:
+            return self._filled_in(piece)
+        finally:
+            self._depth -= 1
+
+    def _filled_in(self, piece: _Piece) -> Meaning:
         parts: list[str] = []
         end = 0
         for start, stop in _variables(piece.text):
             inner = piece.part(start + 2, stop - 1)
             meaning = self._variable(inner)
-            if (start, stop) == (0, len(piece.text)):
-                return meaning
-            if meaning.unresolved:
+            if meaning.unresolved or (start, stop) == (0, len(piece.text)):
                 return meaning
             if meaning.text is None:
                 return self._unresolved(piece, f"${{{inner.text}}} is no text")
@@ -159,6 +167,8 @@ class Resolver:
             meaning = self._source(piece.part(start, end))
             if not meaning.is_nothing:
                 return meaning
+        if piece.text == "self:provider.stage":
+            return self.stage()  # as in versions 1 and 2; later ones refuse it
         return self._unresolved(piece, f"nothing sets ${{{piece.text}}}")
 
     def _source(self, piece: _Piece) -> Meaning:
@@ -189,8 +199,6 @@ class Resolver:
         match kind:
             case "self":
                 meaning = self._addressed(self._root, self._document, address)
-                if meaning.is_nothing and address == "provider.stage":
-                    meaning = self.stage()
             case "sls" if address == "stage":
                 meaning = self.stage()
             case "opt":
@@ -289,16 +297,15 @@ def _variables(text: str) -> Iterator[tuple[int, int]]:
 def _sources(text: str) -> Iterator[tuple[int, int]]:
     """Yield where the sources of a variable begin and end: those between commas outside of quotes and brackets."""
     depth, start, quote = 0, 0, ""
-    for at, char in enumerate(text):
+    for found in re.finditer(r"['\"{}(),]", text):
+        char = found[0]
         if quote:
             quote = "" if char == quote else quote
         elif char in "'\"":
             quote = char
-        elif char in "{(":
-            depth += 1
-        elif char in "})":
-            depth -= 1
         elif char == "," and not depth:
-            yield start, at
-            start = at + 1
+            yield start, found.start()
+            start = found.end()
+        else:
+            depth += (char in "{(") - (char in "})")
     yield start, len(text)

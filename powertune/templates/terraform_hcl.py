@@ -171,7 +171,8 @@ class _Maker:
         """Return where the memory size is written, or can be."""
         binding = self._binding("memory_size")
         if not binding:
-            return terraform_slots.inserted(self.block, "memory_size")
+            slot = terraform_slots.inserted(self.block, "memory_size")
+            return memory_slots.unless_so(slot, _DEFAULT_MEMORY_MB)
         try:
             value = self.evaluator.value(binding, self.each)
         except UnresolvedError as error:
@@ -274,9 +275,9 @@ class _Maker:
 def _text_of(evaluate: Lazy, origin: str) -> Configured[str]:
     try:
         value = evaluate()
+        return Configured(as_text(value), value.place, origin)
     except UnresolvedError as error:
         return Configured(None, None, origin, str(error))
-    return checks.checked(value.data, checks.text, value.place, origin)
 
 
 def _is_community(call: Block) -> bool:

@@ -4,6 +4,7 @@ Source of the format: developer.hashicorp.com/terraform/internals/json-format, f
 """
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from powertune.templates.terraform_modules import LAMBDA, Binding, follow, liter
 from powertune.templates.terraform_sources import Found, Json, Sources, child, is_set, objects
 from powertune.text import printable
 
-_HEAD = re.compile(r'[\s\ufeff]*\{\s*"format_version"\s*:')
+_MARKS = ('"format_version"', '"root_module"')
 _BODIES = ("planned_values", "values")
 _STEP = re.compile(r'module\.(?P<name>[^\W\d][\w-]*)(?:\[(?:"(?:[^"\\]|\\.)*"|[0-9]+)\])?(?:\.|$)')
 _DEEPEST = 40
 """Modules in modules; people stay below five."""
+_BY_HAND = "set memory_size in the source by hand"
 _LATER = "is known after apply only"
 
 T = TypeVar("T")
@@ -62,6 +64,8 @@ class _Plan:
             for change in objects(self._json, "resource_changes")
         }
         for resource in _resources(self._root, LAMBDA):
+            if resource.get("mode") == "data":
+                continue
             address = _text(resource, "address")
             modules = tuple(step["name"] for step in _STEP.finditer(address))
             values = child(resource, "values")
@@ -81,12 +85,13 @@ class _Plan:
 
     def archives(self) -> Mapping[str, str]:
         """Return folders by the archive that Terraform makes of them, as the plan names it."""
-        return {
-            _text(archive, "output_path"): self.document.beside(_text(archive, "source_dir"))
-            for module in (self._root, child(self._json, "prior_state", "values", "root_module"))
-            for archive in (child(resource, "values") for resource in _resources(module, "archive_file"))
-            if _text(archive, "output_path") and _text(archive, "source_dir")
-        }
+        found = {}
+        for module in (self._root, child(self._json, "prior_state", "values", "root_module")):
+            for archive in (child(resource, "values") for resource in _resources(module, "archive_file")):
+                folder = _text(archive, "source_dir") or posixpath.dirname(_text(archive, "source_file"))
+                if folder:
+                    found[posixpath.normpath(_text(archive, "output_path"))] = self.document.beside(folder)
+        return found
 
 
 class _Reader:
@@ -114,10 +119,7 @@ class _Reader:
             code_path=self._code_path(archives),
             function_name=self._setting("function_name", checks.text),
             environment=self._environment(),
-            layers=tuple(
-                Configured[str](None, None, "layers", f"layer {printable(layer)} is not local")
-                for layer in _list(values, "layers")
-            ),
+            layers=tuple(_layer(layer) for layer in _list(values, "layers")),
             package_type="Image" if values.get("package_type") == "Image" else "Zip",
         )
 
@@ -140,7 +142,7 @@ class _Reader:
     def _code_path(self, archives: Mapping[str, str]) -> Configured[str]:
         filename = self._setting("filename", checks.text)
         if filename.value is not None:
-            path = archives.get(filename.value) or self._plan.document.beside(filename.value)
+            path = archives.get(posixpath.normpath(filename.value)) or self._plan.document.beside(filename.value)
             return Configured(path, filename.place, filename.origin)
         for elsewhere in ("image_uri", "s3_bucket"):
             if self._planned.values.get(elsewhere) is not None:
@@ -158,22 +160,31 @@ class _Reader:
             name: Configured(None, None, name, f"{name} {_LATER}") for name, is_later in unknown.items() if is_later
         }
 
+    def other_numbers(self) -> Iterator[tuple[str, int]]:
+        """Yield where the source says numbers of the function besides its memory, as keys of slots."""
+        for attribute, inside in (("timeout", None), ("size", "ephemeral_storage")):
+            written = self._found.written(attribute, inside) if self._found else None
+            expression = follow(written).expression if written else None
+            found = literal(expression) if expression else None
+            if expression and found:
+                yield expression.document.path.as_posix(), found.start
+
     def slot(self) -> Slot | Refusal:
         """Return where the source says the memory size."""
         argument = self._found.argument("memory_size") if self._found else None
         if not self._found or not argument:
-            return Refusal(
-                "is set in Terraform source that is not beside the plan", hint="set memory_size there by hand"
-            )
-        written = self._found.written("memory_size")
+            return Refusal("is set in Terraform source that is not beside the plan", hint=_BY_HAND)
+        written, memory_mb = self._found.written("memory_size"), self._planned.values.get("memory_size")
         if written:
-            return terraform_slots.written(follow(written), self._planned.values.get("memory_size"))
-        return terraform_slots.inserted(self._found.block, argument)
+            return terraform_slots.written(follow(written), memory_mb)
+        slot = terraform_slots.inserted(self._found.block, argument)
+        return memory_slots.unless_so(slot, memory_mb if isinstance(memory_mb, int) else None)
 
 
 def recognises(document: Document) -> bool:
     """Say whether a file is a plan or a state as JSON. Raises BadInputError where it is no text."""
-    return bool(_HEAD.match(document.text)) and any(f'"{body}"' in document.text for body in _BODIES)
+    text = document.text
+    return text.lstrip("\ufeff \t\r\n").startswith("{") and all(mark in text for mark in _MARKS)
 
 
 def read(document: Document, inputs: Inputs) -> tuple[ConfiguredFunction, ...]:
@@ -191,8 +202,17 @@ def edit(document: Document, memory_mb: Mapping[str, int], inputs: Inputs) -> tu
     """
     del inputs
     plan = _Plan(document)
-    slots = {planned.address: _Reader(plan, planned).slot() for planned in plan.functions()}
+    readers = {planned.address: _Reader(plan, planned) for planned in plan.functions()}
+    taken = {key for reader in readers.values() for key in reader.other_numbers()}
+    slots = {address: reader.slot() for address, reader in readers.items()}
+    for address, slot in slots.items():
+        if isinstance(slot, Slot) and slot.key in taken:
+            slots[address] = Refusal("is a number that decides more than memory", hint=_BY_HAND)
     return memory_slots.edits(slots, memory_mb)
+
+
+def _layer(layer: object) -> Configured[str]:
+    return Configured(None, None, "layers", f"layer {printable(layer)} is not local")
 
 
 def _decided(written: Binding, value: object) -> tuple[Place | None, str]:

@@ -18,7 +18,7 @@ def written(binding: Binding, memory_mb: object) -> Slot | Refusal:
     where = f"{binding.place.file}:{binding.place.line}"
     if not found or not found.text.isdecimal():
         return Refusal(f"is decided by an expression, {text}", hint=f"change it by hand: {where}")
-    if int(found.text) != memory_mb:
+    if found.text != str(memory_mb):
         return Refusal(f"is {memory_mb} MB, not the {text} that {where} says", hint="make the plan anew, then apply")
     return _slot(binding.expression.document, found.start, found.end)
 

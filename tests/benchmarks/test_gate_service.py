@@ -1,4 +1,4 @@
-"""The sample service in every kind of template: one command finds the two badly sized, and passes when they are mended."""
+"""The sample service in every kind of template: one command finds the two badly sized; mended, they pass."""
 
 import difflib
 import json

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from powertune import api
 from powertune.cli.main import main
 from powertune.templates import edit_memory, read_template
 
@@ -169,6 +170,28 @@ def test_a_recording_is_judged_at_the_current_size_though_nothing_ran_there(gate
     assert done.code == 1
     (judgement,) = done.result["judgements"]
     assert (judgement["current_memory_mb"], judgement["outcome"]) == (384, "under-provisioned")
+
+
+def test_a_recording_of_several_functions_is_read_once_and_judged_by_the_template(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = service(tmp_path, {"orders": QUICK, "refunds": QUICK, "others": QUICK})
+    rows = [
+        f"{name},{size},{mean_ms + call % 5},60"
+        for name in ("shop-Orders-A1B2C3", "Refunds", "Elsewhere")
+        for size, mean_ms in COMPUTES_MS.items()
+        for call in range(20)
+    ]
+    text = "\n".join(["function,memory_mb,duration_ms,max_memory_used_mb", *rows])
+    (tmp_path / "all.csv").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(api, "estimate", None)
+    done = gate("all.csv", "--template", template)
+    assert done.code == 1
+    assert [one["function"] for one in done.result["judgements"]] == ["Orders", "Refunds"]
+    assert {one["current_memory_mb"] for one in done.result["judgements"]} == {512}
+    told = {warning["code"]: warning["message"] for warning in done.result["warnings"]}
+    assert "Others" in told["no-run"]
+    assert "Elsewhere" in told["no-function"]
 
 
 def test_without_a_size_there_is_nothing_to_judge_a_recording_by(gate: Gate, tmp_path: Path) -> None:

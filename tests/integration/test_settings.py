@@ -134,6 +134,17 @@ def test_an_error_about_a_value_of_settings_says_where_that_was_set(
     assert "; it was set in powertune.toml:5\n" in err
 
 
+def test_fail_on_of_the_line_outranks_soft_fail_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    powertune(capsys, "estimate", "durations.csv", "--save", "run.json")
+    configure("[gate]\nsoft_fail = true\n")
+    powertune(capsys, "gate", "run.json", "--current", "128", "-q")
+    powertune(capsys, "gate", "run.json", "--current", "128", "-q", "--fail-on", "error", code=1)
+    configure("[gate]\nfail_on = ['never']\nparameter = ['Secret=hunter2']\n")
+    powertune(capsys, "gate", "run.json", "--current", "128", "-q")
+    powertune(capsys, "gate", "run.json", "--current", "128", "-q", "--soft-fail")
+    assert "hunter2" not in powertune(capsys, "config")[0]
+
+
 def test_an_error_about_something_else_does_not_blame_settings(capsys: pytest.CaptureFixture[str]) -> None:
     configure('strategy = "cost"\nregion = "eu-west-1"\n')
     _, err = powertune(capsys, "estimate", "cost", code=3)
@@ -227,6 +238,13 @@ def test_config_of_one_command_and_one_function_is_what_that_command_would_take(
         "expired": False,
         "origin": "powertune.toml:6",
     }
+
+
+def test_config_of_a_function_without_settings_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("[functions.Orders]\ncurrent = 512\n")
+    assert powertune(capsys, "config", "tune", "--function", "Orders")[1] == ""
+    _, err = powertune(capsys, "config", "tune", "--function", "Ordres")
+    assert err == "Ordres has no settings of its own; did you mean Orders?\n"
 
 
 def test_config_check_tells_good_files_from_bad_ones(

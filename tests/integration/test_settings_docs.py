@@ -116,6 +116,7 @@ def test_the_commands_of_the_text_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text(toml_blocks()[-1], encoding="utf-8")
     text = re.sub(r"\s+", " ", DOCS.read_text(encoding="utf-8"))
     found = re.findall(r"`powertune ([^`]*(?:config|prices)[^`]*)`", text)
     assert len(found) >= 4

@@ -1,9 +1,11 @@
 """What the gate says of a memory size and of budgets: a verdict needs the whole interval, and each has its evidence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -32,18 +34,17 @@ COMPUTES_MS = {256: 700.0, 512: 350.0, 1024: 176.0, 1769: 102.0, 3008: 102.0}
 """100 ms of CPU: balanced is best at 1769 MB, and 3008 MB is as fast and much dearer."""
 
 
-def recorded(
-    means_ms: Mapping[int, float],
-    *,
-    runs: int = 20,
-    noise: float = 0.03,
-    hosts: int = 10,
-    used_mb: float = 70.0,
-    seed: int = 1,
-    **options: float | str,
-) -> TuningRun:
-    """A recording with `runs` at each size on as many hosts, scattered by `noise`."""
-    chance = Random(seed)  # noqa: S311 - noise, and the same each time
+def recorded(means_ms: Mapping[int, float], **options: Any) -> TuningRun:
+    """A recording with 20 `runs` at each size on 10 `hosts`, scattered by a `noise` of 3 %; the rest for estimate."""
+    return _recorded(tuple(means_ms.items()), tuple(options.items()))
+
+
+@cache
+def _recorded(means_ms: Sequence[tuple[int, float]], given: Sequence[tuple[str, Any]]) -> TuningRun:
+    options = dict(given)
+    runs, hosts, noise = options.pop("runs", 20), options.pop("hosts", 10), options.pop("noise", 0.03)
+    used_mb = options.pop("used_mb", 70.0)
+    chance = Random(1)  # noqa: S311 - noise, and the same each time
     return api.estimate(
         [
             Invocation(
@@ -52,10 +53,10 @@ def recorded(
                 max_memory_used_mb=used_mb,
                 environment=f"{size}/{run % hosts}",
             )
-            for size, mean_ms in means_ms.items()
+            for size, mean_ms in means_ms
             for run in range(runs)
         ],
-        **options,  # type: ignore[arg-type] # options of the API, by name
+        **options,
     )
 
 
