@@ -101,13 +101,13 @@ def test_a_run_takes_a_second_beyond_its_calls_and_a_tenth_of_another_core_to_wa
     few, many = 2, 12
     rounds = [(cost(few, "1769"), cost(many, "1769"), cost(many, "all")) for _ in range(3)]
     beyond_s = min(seconds - many * 0.5 for _, _, (seconds, _) in rounds)
-    own_s = median(cpu for _, _, (_, cpu) in rounds)  # what is beyond the calls on a machine with nothing else to do
+    own_s = median(cpu for _, _, (_, cpu) in rounds)
     share = median((cpu - cpu_few) / ((many - few) * 0.5) for (_, cpu_few), (_, cpu), _ in rounds)
     print(
-        f"\n{many} calls of 500 ms at all sizes: {beyond_s:.2f} s beyond the calls, {own_s:.2f} s of CPU time;"
+        f"\n{many} calls of 500 ms at all sizes: {beyond_s:.2f} s beyond the calls, {own_s:.2f} s of CPU time in all;"
         f" to watch and make calls: {share:.2%} of a core"
     )
-    assert own_s <= 1.0
+    assert beyond_s <= 1.0  # at least: other load only adds to it
     assert share <= 0.12
 
 

@@ -45,8 +45,7 @@ def arithmetic() -> None:
 
 def copies() -> None:
     data = bytes(40_000_000)
-    for _ in range(2):
-        data = bytes(bytearray(data))
+    data = bytes(bytearray(data))
 
 
 def sorts() -> None:
