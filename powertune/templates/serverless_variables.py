@@ -28,6 +28,8 @@ _LONGEST = 65_536
 """Characters that a value may come to; all environment variables of a function have 4 kB."""
 _MOST_FILES = 200
 _READABLE = (".yml", ".yaml", ".json")
+_SAMPLES = (".example", ".sample", ".template", ".dist")
+"""Ends of names of files that show which variables there are."""
 _MOST_DIGITS = 9
 _DEFAULT_STAGE = "dev"
 _SOURCE = re.compile(r"(?P<type>[A-Za-z]\w*)(?:\((?P<argument>.*)\))?(?::(?P<address>.*))?", re.DOTALL)
@@ -242,12 +244,27 @@ class Resolver:
     def _environment_variable(self, name: str, piece: _Piece) -> Meaning:
         """Return a variable of the process, as Serverless does: a gate runs where the pipeline deploys."""
         value = os.environ.get(name)
-        line = re.compile(rf"^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=", re.MULTILINE)
-        for path in () if value is not None else sorted(self._folder.glob(".env*")):
-            with suppress(BadInputError):  # a folder, or encrypted
-                if line.search(Document(str(path)).text):
-                    return self._unresolved(piece, f"env:{name} is set in {path.name}, which is not read")
+        file = self._env_file_with(name) if value is None else None
+        if file:
+            return self._unresolved(piece, f"env:{name} is set in {file}, which is not read")
         return self._made(value, f"environment variable {name}", outside=True)
+
+    def _env_file_with(self, name: str) -> str | None:
+        """Return the file that Serverless would take a variable from; version 4 does so without being told to."""
+        version = re.search("[0-9]", self._plain("frameworkVersion"))
+        if version and version[0] < "4" and self._plain("useDotenv") != "true":
+            return None
+        line = re.compile(rf"^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=", re.MULTILINE)
+        for path in sorted(self._folder.glob(".env*")):
+            with suppress(BadInputError):  # a folder, or encrypted
+                if path.suffix not in _SAMPLES and line.search(Document(str(path)).text):
+                    return path.name
+        return None
+
+    def _plain(self, key: str) -> str:
+        """Return a text that stands in the service itself."""
+        node = self._root.get(key)
+        return node.text if isinstance(node, Scalar) else ""
 
     def _param(self, name: str) -> Meaning:
         """Return a parameter: given, or of the stage, or of all stages. Version 4 has them under `stages`."""

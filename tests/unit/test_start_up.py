@@ -6,7 +6,19 @@ import sys
 
 import pytest
 
-HEAVY = ("boto3", "botocore", "numpy", "rich", "yaml", "pygments", "pydantic", "asyncio", "powertune.tuning")
+HEAVY = (
+    "boto3",
+    "botocore",
+    "numpy",
+    "rich",
+    "yaml",
+    "hcl2",
+    "lark",
+    "pygments",
+    "pydantic",
+    "asyncio",
+    "powertune.tuning",
+)
 SCRIPT = """
 import sys
 from powertune.cli.main import main

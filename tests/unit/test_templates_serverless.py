@@ -145,13 +145,27 @@ def test_the_environment_decides_as_it_does_for_serverless(tmp_path: Path, monke
     assert found == Configured(320, None, "environment variable POWERTUNE_TEST_MEMORY")
 
 
-def test_a_variable_that_a_file_sets_is_not_taken_for_missing(tmp_path: Path) -> None:
-    (tmp_path / ".env").mkdir()
-    write(tmp_path, "\0POWERTUNE_TEST_OTHER=1", ".env.gpg")
-    write(tmp_path, "# sizes\nexport POWERTUNE_TEST_MEMORY=2048\nSECRET=x\n", ".env.dev")
-    found = read_one(tmp_path, "memorySize: ${env:POWERTUNE_TEST_MEMORY, 512}").memory_mb
-    assert found.unresolved == "env:POWERTUNE_TEST_MEMORY is set in .env.dev, which is not read"
-    assert read_one(tmp_path, "memorySize: ${env:POWERTUNE_TEST_OTHER, 512}").memory_mb.value == 512
+@pytest.mark.parametrize(
+    ("file", "version", "value"),
+    [
+        (".env", "4", None),
+        (".env.dev", "", None),
+        (".env", "'3'\nuseDotenv: true", None),
+        (".env", "^3.38", 512),
+        (".env.example", "4", 512),
+    ],
+)
+def test_a_variable_that_serverless_finds_in_a_file_is_not_taken_for_missing(
+    tmp_path: Path, file: str, version: str, value: int | None
+) -> None:
+    (tmp_path / ".envs").mkdir()
+    write(tmp_path, "\0POWERTUNE_TEST_MEMORY=1", ".env.gpg")
+    write(tmp_path, "# sizes\nexport POWERTUNE_TEST_MEMORY=2048\nSECRET=x\n", file)
+    more = f"frameworkVersion: {version}\n"
+    found = read_one(tmp_path, "memorySize: ${env:POWERTUNE_TEST_MEMORY, 512}", more).memory_mb
+    assert found.value == value
+    assert found.unresolved == (None if value else f"env:POWERTUNE_TEST_MEMORY is set in {file}, which is not read")
+    assert read_one(tmp_path, "memorySize: ${env:POWERTUNE_TEST_OTHER, 640}", more).memory_mb.value == 640
 
 
 def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
