@@ -29,17 +29,11 @@ class CompareDelivery(options.Delivery):
 
     format_name: Annotated[
         str,
-        typer.Option("-f", "--format", metavar="FORMAT", help="table, json or markdown.", rich_help_panel=_OUTPUT),
+        options.format_option("table, json or markdown."),
     ] = "table"
     output: Annotated[
         list[str] | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Also write a .json, .md or .txt file. Repeatable.",
-            rich_help_panel=_OUTPUT,
-        ),
+        options.output_option("Also write a .json, .md or .txt file. Repeatable."),
     ] = None
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the comparison as JSON.", rich_help_panel=_OUTPUT)

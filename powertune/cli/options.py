@@ -192,29 +192,27 @@ class Choosing:
     ] = None
 
 
+def format_option(names: str) -> Any:
+    """Return the option -f, with the formats that the command has, in words."""
+    return typer.Option("-f", "--format", metavar="FORMAT", help=names, rich_help_panel=_OUTPUT)
+
+
+def output_option(suffixes: str) -> Any:
+    """Return the option -o, with the files that the command writes, in words."""
+    return typer.Option("-o", "--output", metavar="FILE", help=suffixes, rich_help_panel=_OUTPUT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """Where the result goes and in which form."""
 
     format_name: Annotated[
         str,
-        typer.Option(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            help="table, json, csv, markdown, html, alpt or alpt-url.",
-            rich_help_panel=_OUTPUT,
-        ),
+        format_option("table, json, csv, markdown, html, alpt or alpt-url."),
     ] = "table"
     output: Annotated[
         list[str] | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Also write a .json, .csv, .md, .html or .txt file. Repeatable.",
-            rich_help_panel=_OUTPUT,
-        ),
+        output_option("Also write a .json, .csv, .md, .html or .txt file. Repeatable."),
     ] = None
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the whole run as JSON.", rich_help_panel=_OUTPUT)
@@ -237,23 +235,11 @@ class GateDelivery(Delivery):
 
     format_name: Annotated[
         str,
-        typer.Option(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            help="table, json, csv, markdown, junit, sarif, github or gitlab.",
-            rich_help_panel=_OUTPUT,
-        ),
+        format_option("table, json, csv, markdown, junit, sarif, github or gitlab."),
     ] = "table"
     output: Annotated[
         list[str] | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Also write a .json, .csv, .md, .txt, .xml (JUnit), .sarif or .gitlab.json file. Repeatable.",
-            rich_help_panel=_OUTPUT,
-        ),
+        output_option("Also write a .json, .csv, .md, .txt, .xml (JUnit), .sarif or .gitlab.json file. Repeatable."),
     ] = None
     comment_name: Annotated[
         str,

@@ -35,23 +35,13 @@ class ReportDelivery(options.GateDelivery):
 
     format_name: Annotated[
         str,
-        typer.Option(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            help="table, json, csv, markdown; of runs html, alpt, alpt-url; of a gate junit, sarif, github, gitlab.",
-            rich_help_panel=_OUTPUT,
+        options.format_option(
+            "table, json, csv, markdown; of runs html, alpt, alpt-url; of a gate junit, sarif, github, gitlab."
         ),
     ] = "table"
     output: Annotated[
         list[str] | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Also write a file in the format that its suffix stands for, .html say. Repeatable.",
-            rich_help_panel=_OUTPUT,
-        ),
+        options.output_option("Also write a file in the format that its suffix stands for, .html say. Repeatable."),
     ] = None
 
 
