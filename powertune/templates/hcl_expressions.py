@@ -183,6 +183,8 @@ class Evaluator:
                 bound = module.local(name)
             case _:
                 pass
+        if not bound and family == "var":
+            raise UnresolvedError(f"variable {_shown(name)} has no default, and no value is given")
         if not bound:
             raise UnresolvedError(f"{_shown(scope.text(node))} is not decided by the source alone")
         # Arguments of a call are the caller's expressions, in the instance that the call is made for.

@@ -151,8 +151,8 @@ def test_references_lead_to_the_text_that_decides(tmp_path: Path, memory: str, v
 @pytest.mark.parametrize(
     ("memory", "why"),
     [
-        ("var.needed", "var.needed is not decided by the source alone"),
-        ("var.absent", "var.absent is not decided by the source alone"),
+        ("var.needed", "variable needed has no default, and no value is given"),
+        ("var.absent", "variable absent has no default, and no value is given"),
         ("data.aws_ssm_parameter.memory.value", "data.aws_ssm_parameter.memory.value is not decided"),
         ("module.settings.memory", "module.settings.memory is not decided by the source alone"),
         ('terraform.workspace == "prod" ? 1 : 2', "terraform.workspace is not decided by the source alone"),
