@@ -331,6 +331,36 @@ data "archive_file" "file" {
     assert unknown.code_path.unresolved == "data.archive_file.absent.output_path is not decided by the source alone"
 
 
+def test_layers_made_in_the_same_module_are_the_folders_of_their_archives(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """\
+data "archive_file" "libs" {
+  source_dir  = "layers/libs"
+  output_path = "build/libs.zip"
+}
+resource "aws_lambda_layer_version" "libs" {
+  filename = data.archive_file.libs.output_path
+}
+resource "aws_lambda_layer_version" "built" {
+  filename = "build/built.zip"
+}
+resource "aws_lambda_function" "orders" {
+  layers = [
+    aws_lambda_layer_version.libs.arn,
+    aws_lambda_layer_version.built.arn,
+    aws_lambda_layer_version.absent.arn,
+  ]
+}
+""",
+    )
+    [found] = read_template(path)
+    folder = tmp_path.as_posix()
+    assert [layer.value for layer in found.layers] == [f"{folder}/layers/libs", None, None]
+    assert found.layers[1].unresolved == f"{folder}/build/built.zip is no folder"
+    assert found.layers[2].unresolved == "aws_lambda_layer_version.absent.arn is not decided by the source alone"
+
+
 def test_one_file_holds_its_own_functions_and_knows_the_folders_variables(tmp_path: Path) -> None:
     write(tmp_path, VARIABLES, "variables.tf")
     write(tmp_path, resource("other"), "other.tf")
