@@ -41,6 +41,11 @@ _CONSTANTS = {"true": True, "false": False, "null": None}
 class UnresolvedError(Exception):
     """The source alone does not say what an expression is; the text names the expression."""
 
+    def __init__(self, why: str, reference: str = "") -> None:
+        super().__init__(why)
+        self.reference = reference
+        """What is decided elsewhere, as written: `aws_sqs_queue.orders.url`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -183,8 +188,11 @@ class Evaluator:
                 bound = module.local(name)
             case _:
                 pass
+        if not bound and family == "var":
+            raise UnresolvedError(f"variable {_shown(name)} has no default, and no value is given")
         if not bound:
-            raise UnresolvedError(f"{_shown(scope.text(node))} is not decided by the source alone")
+            reference = scope.text(node)
+            raise UnresolvedError(f"{_shown(reference)} is not decided by the source alone", reference)
         # Arguments of a call are the caller's expressions, in the instance that the call is made for.
         each = None if bound.module is module else module.each
         return self._value(bound, replace(scope, binding=bound, each=each))

@@ -29,6 +29,8 @@ _MOST_INSTANCES = 1000
 """Functions, and calls of modules, under one root; AWS accounts hold fewer."""
 _DEFAULT_MEMORY_MB, _DEFAULT_TIMEOUT_S = 128, 3.0
 _ARCHIVE = re.compile(r"(?:data\.)?archive_file\.(?P<name>[^\W\d][\w-]*)(?:\[[^\]]*\])?\.output_path")
+_LAYERS = "aws_lambda_layer_version"
+_LAYER = re.compile(rf"{_LAYERS}\.(?P<name>[^\W\d][\w-]*)(?:\[[^\]]*\])?\.arn")
 _COMMUNITY_MODULE = "terraform-aws-modules/lambda/aws"
 _COMMUNITY_NAMES = {
     "filename": "local_existing_package",
@@ -227,11 +229,22 @@ class _Maker:
             data = self.evaluator.value(binding, self.each).data if binding else None
         except UnresolvedError as error:
             return (Configured(None, binding.place if binding else None, "layers", str(error)),)
-        layers = [_text_of(lazy, "layers") for lazy in data] if isinstance(data, list) else []
-        return tuple(
-            replace(layer, value=None, unresolved=layer.unresolved or f"{printable(layer.value, limit=80)} is in AWS")
-            for layer in layers
-        )
+        return tuple(self._layer(lazy) for lazy in data) if isinstance(data, list) else ()
+
+    def _layer(self, evaluate: Lazy) -> Configured[str]:
+        """Return the folder that a layer's archive is made of, where the same module makes it."""
+        try:
+            value = evaluate()
+        except UnresolvedError as error:
+            made_here = _LAYER.fullmatch(error.reference)
+            layer = self.module.blocks.get(("resource", _LAYERS, made_here["name"])) if made_here else None
+            if not layer:
+                return Configured(None, None, "layers", str(error))
+            path = replace(self, block=layer, each=None, names={})._code_path()  # noqa: SLF001 - of its own class
+            is_archive = path.value is not None and path.value.endswith(".zip")
+            return replace(path, value=None, unresolved=f"{path.value} is no folder") if is_archive else path
+        written = printable(value.data, limit=80) if isinstance(value.data, str) else "the layer"
+        return Configured(None, value.place, "layers", f"{written} is in AWS")
 
     def _code_path(self) -> Configured[str]:
         """Return the folder that an archive is made of, else the archive."""

@@ -120,7 +120,7 @@ class _Reader:
             code_path=self._code_path(archives),
             function_name=self._setting("function_name", checks.text),
             environment=self._environment(),
-            layers=tuple(_layer(layer) for layer in _list(values, "layers")),
+            layers=self._layers(),
             package_type="Image" if values.get("package_type") == "Image" else "Zip",
         )
 
@@ -149,6 +149,13 @@ class _Reader:
             if self._planned.values.get(elsewhere) is not None:
                 return Configured(None, None, elsewhere, f"the code is not local, but under {elsewhere}")
         return filename
+
+    def _layers(self) -> tuple[Configured[str], ...]:
+        layers = self._planned.values.get("layers")
+        if self._planned.unknown.get("layers") and self._plan.sets(self._planned, "layers"):
+            return (Configured(None, None, "layers", f"layers {_LATER}"),)
+        in_aws = [f"{printable(layer, limit=80)} is in AWS" for layer in (layers if isinstance(layers, list) else ())]
+        return tuple(Configured(None, None, "layers", why) for why in in_aws)
 
     def _environment(self) -> dict[str, Configured[str]]:
         values, unknown = (
@@ -217,10 +224,6 @@ def edit(document: Document, memory_mb: Mapping[str, int], inputs: Inputs) -> tu
     return memory_slots.edits(slots, memory_mb)
 
 
-def _layer(layer: object) -> Configured[str]:
-    return Configured(None, None, "layers", f"layer {printable(layer)} is not local")
-
-
 def _decided(written: Binding, value: object) -> tuple[Place | None, str]:
     """Return place and origin of the text that decides a value, of the attribute where that is not sure."""
     last = follow(written)
@@ -240,11 +243,6 @@ def _resources(module: Json, kind: str, depth: int = 0) -> Iterator[Json]:
 def _first(values: Json, block: str) -> Json:
     """Return a block of which there is one at most, as a plan has it: a list."""
     return next(iter(objects(values, block)), {})
-
-
-def _list(values: Json, key: str) -> list[object]:
-    items = values.get(key)
-    return items if isinstance(items, list) else []
 
 
 def _text(value: Json, key: str) -> str:

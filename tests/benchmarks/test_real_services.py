@@ -1,7 +1,8 @@
 """Services that others wrote, and variables as Serverless itself resolves them: taken from npm at run time.
 
-On 2026-11-26: 76 services for AWS with 113 functions, all read as written and edited in one line each, 84 files for other
-clouds, 2 that are no services; seven functions with all kinds of variables, in two stages, as the framework has them.
+On 2026-11-26: 76 services for AWS with 113 functions, all read as written and edited in one line each; 84 files for
+other clouds and 2 that are no services; seven functions with all kinds of variables, in two stages, as the framework
+has them.
 """
 
 import difflib

@@ -151,8 +151,8 @@ def test_references_lead_to_the_text_that_decides(tmp_path: Path, memory: str, v
 @pytest.mark.parametrize(
     ("memory", "why"),
     [
-        ("var.needed", "var.needed is not decided by the source alone"),
-        ("var.absent", "var.absent is not decided by the source alone"),
+        ("var.needed", "variable needed has no default, and no value is given"),
+        ("var.absent", "variable absent has no default, and no value is given"),
         ("data.aws_ssm_parameter.memory.value", "data.aws_ssm_parameter.memory.value is not decided"),
         ("module.settings.memory", "module.settings.memory is not decided by the source alone"),
         ('terraform.workspace == "prod" ? 1 : 2', "terraform.workspace is not decided by the source alone"),
@@ -329,6 +329,36 @@ data "archive_file" "file" {
     assert bucket.code_path.unresolved == "the code is not local, but under s3_bucket"
     assert (image.package_type, image.code_path.value) == ("Image", None)
     assert unknown.code_path.unresolved == "data.archive_file.absent.output_path is not decided by the source alone"
+
+
+def test_layers_made_in_the_same_module_are_the_folders_of_their_archives(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """\
+data "archive_file" "libs" {
+  source_dir  = "layers/libs"
+  output_path = "build/libs.zip"
+}
+resource "aws_lambda_layer_version" "libs" {
+  filename = data.archive_file.libs.output_path
+}
+resource "aws_lambda_layer_version" "built" {
+  filename = "build/built.zip"
+}
+resource "aws_lambda_function" "orders" {
+  layers = [
+    aws_lambda_layer_version.libs.arn,
+    aws_lambda_layer_version.built.arn,
+    aws_lambda_layer_version.absent.arn,
+  ]
+}
+""",
+    )
+    [found] = read_template(path)
+    folder = tmp_path.as_posix()
+    assert [layer.value for layer in found.layers] == [f"{folder}/layers/libs", None, None]
+    assert found.layers[1].unresolved == f"{folder}/build/built.zip is no folder"
+    assert found.layers[2].unresolved == "aws_lambda_layer_version.absent.arn is not decided by the source alone"
 
 
 def test_one_file_holds_its_own_functions_and_knows_the_folders_variables(tmp_path: Path) -> None:

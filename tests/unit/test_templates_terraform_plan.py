@@ -106,7 +106,7 @@ def test_a_plan_alone_has_values_and_the_place_of_its_address(tmp_path: Path) ->
     assert (found.runtime.value, found.handler.value) == ("python3.12", "app.handler")
     assert found.code_path.value == (tmp_path / "build" / "orders.zip").as_posix()
     assert {name: value.value for name, value in found.environment.items()} == {"A": "1", "B": None}
-    assert [layer.unresolved for layer in found.layers] == ["layer arn:aws:lambda:eu-west-1:1:layer:x:1 is not local"]
+    assert [layer.unresolved for layer in found.layers] == ["arn:aws:lambda:eu-west-1:1:layer:x:1 is in AWS"]
 
 
 def test_what_nothing_configures_has_lambdas_default_though_the_plan_does_not_know_it(tmp_path: Path) -> None:
@@ -120,19 +120,21 @@ def test_what_nothing_configures_has_lambdas_default_though_the_plan_does_not_kn
 
 def test_what_is_configured_and_known_after_apply_only_is_unresolved(tmp_path: Path) -> None:
     values = {"memory_size": None, "architectures": None, "filename": None}
-    unknown = {**COMPUTED, "memory_size": True, "filename": True, "ephemeral_storage": [{"size": True}]}
+    unknown = {**COMPUTED, "memory_size": True, "filename": True, "layers": True, "ephemeral_storage": [{"size": True}]}
     references = {"references": ["data.external.settings"]}
     configuration = configured(
         "orders",
         memory_size=references,
         architectures=references,
         filename=references,
+        layers=references,
         ephemeral_storage=[{"size": references}],
     )
     [found] = read(tmp_path, plan(function(ORDERS, **values), unknown={ORDERS: unknown}, configuration=configuration))
     assert found.memory_mb == Configured(None, None, "memory_size", "memory_size is known after apply only")
     assert found.architecture.unresolved == "architectures is known after apply only"
     assert found.ephemeral_storage_mb.unresolved == "ephemeral_storage.size is known after apply only"
+    assert [layer.unresolved for layer in found.layers] == ["layers is known after apply only"]
     assert found.code_path.unresolved == "filename is known after apply only"
 
 
