@@ -30,6 +30,8 @@ _KERNEL_SD, _OTHER_CPU_SD = 0.02, 0.03
 """How far CPU time in units of kernels may be off on one model of CPU, and from one to another, as a share,
 beside what calls scatter. On a busy machine with two cores, whose CPU times vary by a factor of two, medians of 30
 calls repeat to 1.4 % (tests/benchmarks/test_gate_noise.py)."""
+_WAIT_SD, _WAKING_MS = 0.02, 0.1
+"""How far what is waited for may be off from one run to another, as a share, and how late timers wake up."""
 _ABOUT = tuple(1.025**step for step in range(-12, 13))
 """Factors of CPU speed, from three quarters to four thirds."""
 _LONG_MS = 250.0
@@ -193,13 +195,16 @@ def _of_dry_runs(run: TuningRun, own: SizeProfile, baseline: TuningRun, baseline
     if isinstance(ratio, str):
         return ratio
     times, cpu_error = ratio
-    then = Work(work.cpu_ms / times, work_before.wait_ms, work_before.threads, work_before.waits)
+    waited, waited_before = _waiting(run, work.wait_ms), _waiting(baseline, work_before.wait_ms)
+    work, work_before = replace(work, wait_ms=waited.value), replace(work_before, wait_ms=waited_before.value)
+    # How often calls stop to wait is told by luck where it is once or twice, and matters much at small sizes.
+    then = replace(work_before, cpu_ms=work.cpu_ms / times, waits=work.waits)
     before_ms, after_ms = _smooth_ms(then, baseline_mb, fit), _smooth_ms(work, own.memory_mb, fit)
     if not before_ms or not after_ms or own.duration_ms is None:
         return "the calls took no time"
     # Each part of the duration carries its own error; waiting's is that of its mean.
     slower = replace(work, cpu_ms=work.cpu_ms * (1 + cpu_error))
-    wait_error_ms = math.hypot(_wait_error_ms(run), _wait_error_ms(baseline))
+    wait_error_ms = math.hypot(waited.error, waited_before.error)
     error = math.hypot(_smooth_ms(slower, own.memory_mb, fit) / after_ms - 1, wait_error_ms / after_ms)
     return own.duration_ms.mean * before_ms / after_ms, error
 
@@ -256,7 +261,22 @@ def _cpu(run: TuningRun) -> object:
     return yardstick.get("cpu") if isinstance(yardstick, dict) else None
 
 
-def _wait_error_ms(run: TuningRun) -> float:
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What calls waited, in ms, with its standard error."""
+
+    value: float
+    error: float
+
+
+def _waiting(run: TuningRun, mean_ms: float) -> _Waiting:
+    """Return what a call usually waits; `mean_ms` is the mean, for runs that keep nothing else.
+
+    Whoever is late to wake up on a busy machine adds to the mean, so that medians count where they are known.
+    """
     yardstick = run.source.get("yardstick")
-    error = yardstick.get("wait_error_ms") if isinstance(yardstick, dict) else None
-    return float(error) if isinstance(error, int | float) and error >= 0 else 0.0
+    known = yardstick if isinstance(yardstick, dict) else {}
+    usual_ms, error_ms = known.get("wait_ms"), known.get("wait_error_ms")
+    value = float(usual_ms) if isinstance(usual_ms, int | float) and usual_ms >= 0 else mean_ms
+    error = float(error_ms) if isinstance(error_ms, int | float) and error_ms >= 0 else 0.0
+    return _Waiting(value, math.hypot(error, _WAIT_SD * value, _WAKING_MS))

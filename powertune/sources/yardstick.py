@@ -79,6 +79,7 @@ class Yardstick:
                 "cpu": cpu_name(),
                 "pairs": len(pairs),
                 "kernels": told,
+                "wait_ms": round(waited_ms, 4),
                 "wait_error_ms": round(wait_error * waited_ms, 4),
             }
         }

@@ -207,6 +207,13 @@ def test_waiting_is_compared_as_it_is() -> None:
     assert check_of(dry(10.0, 300.0, machine=0.8), dry(10.0, 250.0)).result == "fail"
 
 
+def test_a_stop_more_or_less_to_wait_is_no_change() -> None:
+    now, before = dry(0.06, 5.0, waits=2), dry(0.06, 5.0, waits=1)
+    found = compare(now, 128, before)
+    assert isinstance(found, Comparison)
+    assert found.duration_pct().value == pytest.approx(0, abs=0.1)
+
+
 def test_a_change_of_short_work_is_not_blown_up_by_the_steps_in_which_cpu_is_handed_out() -> None:
     changes = [
         compared(dry(cpu_ms * 1.02, 0.0), dry(cpu_ms, 0.0)).duration_pct().value for cpu_ms in (8, 11, 12, 17, 23)
