@@ -118,16 +118,10 @@ def _check_combination(on_live: OnLive, configured: WhatIsConfigured, *, diff: b
 
 def _picks(file: str, strategy: "Strategy | None") -> list[Pick]:
     """Return what the runs in a file say. Raises BadInputError."""
-    from powertune.sources.baseline import named, read_gate, read_saved  # noqa: PLC0415 - loads the nouns
+    from powertune.sources.saved_results import named, read_saved  # noqa: PLC0415 - loads the nouns
 
-    gate = read_gate(file)
-    if gate is None:
-        saved = read_saved(file)
-        if saved is None:
-            raise BadInputError(
-                f"{text.printable(file)} holds no run that was saved",
-                hint="make one with --save; of recorded durations: powertune estimate FILE --save run.json",
-            )
+    saved = read_saved(file)
+    if isinstance(saved, list):
         return [_pick(run, strategy) for run in saved]
     return [
         _pick(named(one.run, one.function, one.current_memory_mb), strategy)
@@ -137,7 +131,7 @@ def _picks(file: str, strategy: "Strategy | None") -> list[Pick]:
             None,
             _INCONCLUSIVE if one.outcome == "inconclusive" else f"as the gate says {one.outcome}",
         )
-        for one in gate.judgements
+        for one in saved.judgements
         if one.run is not None
     ]
 
