@@ -120,7 +120,7 @@ class ProcessWatch:
         self._watcher = None
 
     def _is_own(self) -> bool:
-        """Tell whether this is the watched process, and not a fork of it in which a handler's child goes on.
+        """Tell whether this is the process that has it watched, and not a fork in which a handler's child goes on.
 
         Both would write orders into the same pipe, and read each other's answers.
         """

@@ -199,7 +199,7 @@ def test_the_work_of_this_process_is_seen_in_order_from_outside() -> None:
 def test_a_fork_of_the_watched_process_does_not_ask_its_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform != "linux":
         pytest.skip("processes are watched on Linux only")
-    watch = SelfWatch()
+    watch = ProcessWatch(os.getpid())
     watch.begin()
     with monkeypatch.context() as forked:
         forked.setattr("powertune.sources.watching.os.getpid", lambda: 0)
