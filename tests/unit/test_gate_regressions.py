@@ -29,7 +29,19 @@ MEMORY_MB = 1024
 GATES = 100
 
 
-class DryRun:
+class Written:
+    """A source whose runs are written down, so that there is nothing to prepare."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+class DryRun(Written):
     """A dry run whose calls are written down, with the kernels that ran beside them on a machine of some speed."""
 
     sizes = (128, 512, MEMORY_MB, 1769, 3008)
@@ -73,14 +85,6 @@ class DryRun:
             },
         )
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         for size, count in plan.items():
             duration_ms = self._cpu_ms * max(1.0, 1769 / size) + self._wait_ms
@@ -91,7 +95,7 @@ def dry(cpu_ms: float = 100.0, wait_ms: float = 20.0, **details: object) -> Tuni
     return powertune.tune(DryRun(cpu_ms, wait_ms, **details), current_memory_mb=MEMORY_MB)  # type: ignore[arg-type] # by name
 
 
-class Live:
+class Live(Written):
     """A function on AWS, each size on hosts of its own, that is `slower` by a factor than it was."""
 
     sizes = (256, 512, MEMORY_MB, 1769, 3008)
@@ -104,14 +108,6 @@ class Live:
         # Another day, and what the day does to all hosts.
         self._slower = slower * (1 + self._chance.gauss(0, 0.01))
         self.facts = SourceFacts(kind="aws", function=FunctionFacts("orders", current_memory_mb=MEMORY_MB))
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         for size, count in plan.items():
