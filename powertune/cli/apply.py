@@ -28,6 +28,7 @@ powertune apply run.json --template template.yaml --function Checkout
 powertune apply run.json --live --yes
 """
 _LIVE = "With --live"
+_INCONCLUSIVE = "as the answer is inconclusive"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ class Pick:
     memory_mb: int | None
     """None where there is nothing to apply."""
     why_not: str = ""
+    """Why there is not."""
 
 
 def apply(
@@ -97,9 +99,6 @@ def apply(
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
-_INCONCLUSIVE = "as the answer is inconclusive"
-
-
 def _check_combination(on_live: OnLive, configured: WhatIsConfigured, *, diff: bool) -> None:
     """Raise UsageError for options that do not go together."""
     if not on_live.live:
@@ -123,17 +122,18 @@ def _picks(file: str, strategy: "Strategy | None") -> list[Pick]:
     saved = read_saved(file)
     if isinstance(saved, list):
         return [_pick(run, strategy) for run in saved]
-    return [
-        _pick(named(one.run, one.function, one.current_memory_mb), strategy)
-        if one.outcome in ("over-provisioned", "under-provisioned")
-        else Pick(
-            named(one.run, one.function, one.current_memory_mb),
-            None,
-            _INCONCLUSIVE if one.outcome == "inconclusive" else f"as the gate says {one.outcome}",
-        )
-        for one in saved.judgements
-        if one.run is not None
-    ]
+    picks = []
+    for one in saved.judgements:
+        if one.run is None:
+            continue
+        run = named(one.run, one.function, one.current_memory_mb)
+        if one.outcome in ("over-provisioned", "under-provisioned"):
+            memory_mb = one.recommended_memory_mb if strategy is None else run.recommendation.pick(strategy)
+            picks.append(Pick(run, memory_mb, "as no size qualifies"))
+        else:
+            why_not = _INCONCLUSIVE if one.outcome == "inconclusive" else f"as the gate says {one.outcome}"
+            picks.append(Pick(run, None, why_not))
+    return picks
 
 
 def _pick(run: "TuningRun", strategy: "Strategy | None") -> Pick:
