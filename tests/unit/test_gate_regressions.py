@@ -17,7 +17,7 @@ from powertune.gate.checks import regression_checks
 from powertune.gate.conditions import parse_condition
 from powertune.gate.figures import with_hosts
 from powertune.gate.regression import LIMIT_PCT, Comparison, compare
-from powertune.gate.verdict import Demands, Subject, judge
+from powertune.gate.verdict import Demands, Subject, is_regression_open, judge, regression_width
 from powertune.model.budgets import Budgets
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Aggregate, Invocation
@@ -340,6 +340,19 @@ def test_conditions_without_a_baseline_are_unknown() -> None:
     ]
     assert check.result == "unknown"
     assert "the baseline does not know this function" in check.message
+
+
+def test_what_noise_leaves_open_is_known_and_which_run_tells_more() -> None:
+    subject, before = Subject("orders", MEMORY_MB), dry(100.0)
+    doubtful, clear = dry(109.0), dry(120.0)
+    assert is_regression_open(subject, doubtful, Demands(), before)
+    assert not is_regression_open(subject, clear, Demands(), before)
+    assert not is_regression_open(subject, dry(100.0), Demands(), before)
+    assert not is_regression_open(subject, doubtful, Demands(), None)
+    assert not is_regression_open(subject, dry(payload_sha256="b"), Demands(), before)
+    assert regression_width(subject, dry(yardstick=None), before) == math.inf
+    on_another = dry(109.0, yardstick=None)
+    assert min(on_another, doubtful, key=lambda run: regression_width(subject, run, before)) is doubtful
 
 
 @pytest.mark.parametrize(
