@@ -27,7 +27,7 @@ _KERNELS: Mapping[str, Callable[[], None]] = {
 """A few ms each: short beside the times at which machines change their mind, long beside the resolution of clocks."""
 _MOST_PAIRS = 60
 _LOUD, _FEWEST_QUIET = 1.15, 8
-"""By what factor kernels may take longer than at their fastest for a call to count, and how many such calls it takes."""
+"""By what factor kernels may take longer than at best for a call to count, and how many such calls it takes."""
 _OF_MEDIAN = 1.2533
 """Standard error of a normal sample's median, in that of its mean."""
 _NORMAL = 1.4826
