@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from powertune.sources.events import Events
 
 
-_MORE_LOOKS = 2
+_MORE_LOOKS = 3
 """How often a function runs again whose comparison with the baseline is left open."""
 
 
