@@ -94,7 +94,9 @@ def _compared(before: TuningRun, after: TuningRun, before_mb: int, after_mb: int
     told = replace(
         plain,
         duration_ms=_delta(found.before_ms, found.after_ms, found.duration_pct(family).ci95),
-        cost_per_million=_delta(found.before_cost, found.after_cost, found.cost_pct(family).ci95),
+        cost_per_million=_delta(
+            found.before_cost, found.after_cost, found.cost_pct(family).ci95 if found.before_cost > 0 else None
+        ),
     )
     if before.pricing.currency != after.pricing.currency:
         return replace(told, cost_per_million=None), None

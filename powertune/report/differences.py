@@ -12,8 +12,9 @@ def duration_verdict(compared: SizeComparison) -> str:
 
 
 def cost_verdict(compared: SizeComparison) -> str:
-    """Return the same of cost; empty where the durations already say why nobody can tell."""
-    return verdict(compared.cost_per_million, ("dearer", "cheaper"), "" if compared.not_judged else "other currency")
+    """Return the same of cost; empty where nothing is paid, and where the durations say why nobody can tell."""
+    is_unlike = compared.cost_per_million is None and not compared.not_judged
+    return verdict(compared.cost_per_million, ("dearer", "cheaper"), "other currency" if is_unlike else None)
 
 
 def verdict(delta: Delta | None, words: tuple[str, str], not_judged: str | None) -> str:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 
 from powertune import text
-from powertune.model.judgement import GateResult
+from powertune.model.judgement import GateResult, Severity
 from powertune.model.run_warning import RunWarning
 from powertune.report import Style, verdicts
 
@@ -16,7 +16,7 @@ MOST_OF_A_KIND = 10
 """GitHub shows so many errors, warnings and notices of a step each, and drops the others without a word."""
 SUMMARY_BYTES = 1_000_000
 """GitHub refuses a job summary of more than 1,024 kB as a whole."""
-_COMMANDS: Mapping[verdicts.Level, str] = {"error": "error", "warning": "warning", "note": "notice"}
+_COMMANDS: Mapping[Severity, str] = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render(result: GateResult, _style: Style) -> str:

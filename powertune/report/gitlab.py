@@ -5,10 +5,10 @@ from typing import Any
 
 from powertune import text
 from powertune.model.configured import Place
-from powertune.model.judgement import GateResult
+from powertune.model.judgement import GateResult, Severity
 from powertune.report import Style, verdicts
 
-_SEVERITIES: dict[verdicts.Level, str] = {"error": "major", "warning": "minor", "note": "info"}
+_SEVERITIES: dict[Severity, str] = {"error": "major", "warning": "minor", "note": "info"}
 
 
 def render(result: GateResult, _style: Style) -> str:

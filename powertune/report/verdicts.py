@@ -7,7 +7,7 @@ from typing import Literal
 
 from powertune import text
 from powertune.model.configured import Place
-from powertune.model.judgement import Check, GateResult, Judgement
+from powertune.model.judgement import SEVERITIES, Check, GateResult, Judgement, Severity
 from powertune.model.recommendation import Change
 from powertune.model.size_profile import SizeProfile
 from powertune.report import words
@@ -16,9 +16,7 @@ State = Literal["fails", "waived", "noted", "passes"]
 _STATES: tuple[State, ...] = ("fails", "noted", "waived", "passes")
 """Worst first. `noted`: there are findings, of a severity that is not to fail the gate."""
 _RESULTS = ("fail", "unknown", "pass")
-_SEVERITIES = ("error", "warning", "note")
 _ON_SIZE = ("over-provisioned", "under-provisioned")
-Level = Literal["error", "warning", "note"]
 
 LONGEST_NAME, LONGEST_MESSAGE = 200, 500
 
@@ -29,12 +27,16 @@ class Finding:
 
     judgement: Judgement
     check: Check
-    place: Place | None
     fingerprint: str
     """Stays the same between runs for the same file, function and rule, and is unlike any other in the result."""
 
     @property
-    def level(self) -> Level:
+    def place(self) -> Place | None:
+        """Where the memory size is written, if anywhere."""
+        return self.judgement.place
+
+    @property
+    def level(self) -> Severity:
         """How loudly to tell it: what fails the gate is an error, what is waived no more than a note."""
         if self.check.fails_gate:
             return "error"
@@ -49,7 +51,7 @@ def findings(result: GateResult) -> list[Finding]:
         key=lambda one: (
             not one.check.fails_gate,
             one.check.waiver is not None,
-            _SEVERITIES.index(one.check.severity),
+            SEVERITIES.index(one.check.severity),
         ),
     )
 
@@ -62,7 +64,7 @@ def _numbered(result: GateResult) -> Iterator[Finding]:
             identity = (place.file if place else "", judgement.function, check.rule)
             number = seen[identity] = seen.get(identity, 0) + 1
             marked = "\0".join((*identity, str(number))).encode("utf-8", "surrogatepass")
-            yield Finding(judgement, check, place, hashlib.sha256(marked).hexdigest()[:32])
+            yield Finding(judgement, check, hashlib.sha256(marked).hexdigest()[:32])
 
 
 def state(judgement: Judgement) -> State:

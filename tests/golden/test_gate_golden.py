@@ -32,7 +32,7 @@ def test_a_format_of_a_gate_reads_as_it_did(result: str, format_name: str, updat
 
 
 @pytest.mark.parametrize("result", RESULTS)
-@pytest.mark.parametrize("width", [56, 72, 80, 100, 120, 200])
+@pytest.mark.parametrize("width", [40, 56, 72, 80, 100, 120, 200])
 def test_no_line_of_the_table_of_a_gate_is_wider_than_the_screen(result: str, width: int) -> None:
     assert max(map(len, render_gate(RESULTS[result](), "table", Style(width)).splitlines())) <= width
 

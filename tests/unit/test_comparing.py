@@ -161,7 +161,20 @@ def test_costs_in_unlike_currencies_are_not_compared() -> None:
     assert "not judged: other currency" in render_comparison(compare_runs([one], [other]), "markdown")
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_what_costs_nothing_is_compared_by_time_alone() -> None:
+    records = [Invocation(512, 100.0 + call) for call in range(10)]
+    free = powertune.estimate(records, price_gb_second="0", price_request="0", current_memory_mb=512)
+    found = compare_runs([free, free], [free, free])
+    size = found.functions[0].sizes[0]
+    assert size.duration_ms
+    assert size.duration_ms.ci95_pct
+    assert size.cost_per_million
+    assert size.cost_per_million.ci95_pct is None
+    assert not found.means
+    assert "currency" not in render_comparison(found, "table")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
 def test_no_line_of_a_comparison_is_wider_than_the_screen(width: int) -> None:
     found = compare_runs([noisy(1, count=1), run("b", BEFORE, 512)], [noisy(2), run("b", BEFORE, 1024)])
     assert max(map(len, render_comparison(found, "table", Style(width)).splitlines())) <= width
