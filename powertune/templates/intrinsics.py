@@ -16,8 +16,8 @@ _MAX_DEPTH = 100
 """Of expressions in each other, those they refer to counted in."""
 _MAX_TEXT = 65_536
 """Characters that an expression may come to; all environment variables of a function have 4 kB."""
-_MAX_STEPS = 2_000_000
-"""Items and characters that all expressions of a template may take: aliases may hold the same ones in many places."""
+_MAX_STEPS = 1_000_000
+"""Items and characters that all expressions may take, as many as CloudFormation takes bytes; aliases repeat them."""
 _TOO_MANY_STEPS = f"expressions take more than {_MAX_STEPS:,} items and characters"
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^${}]*)\}")
 _DYNAMIC_REFERENCE = "{{resolve:"

@@ -207,6 +207,14 @@ def test_no_value_leaves_the_default_of_lambda(tmp_path: Path, written: str) -> 
     assert (function.memory_mb.value, function.memory_mb.origin) == (128, "default of Lambda")
 
 
+def test_a_dollar_that_is_meant_stays(tmp_path: Path) -> None:
+    function = read_sam(tmp_path, "Environment: {Variables: {A: !Sub '${!Stage} ${Stage} $5', B: !Sub '${!Stage}'}}")
+    assert {name: value.value for name, value in function.environment.items()} == {
+        "A": "${Stage} dev $5",
+        "B": "${Stage}",
+    }
+
+
 def test_parameters_that_are_given_go_before_their_defaults(tmp_path: Path) -> None:
     function = read_sam(tmp_path, "MemorySize: !Ref Memory\nTimeout: !If [IsProd, 20, 5]", Memory="1024", Stage="prod")
     assert (function.memory_mb.value, function.timeout_s.value) == (1024, 20)
@@ -557,7 +565,7 @@ def test_expressions_over_the_same_texts_and_lists_are_bounded(tmp_path: Path, c
     text = f"{held}Resources: {{F: {{Type: AWS::Lambda::Function, Properties: {properties}}}}}\n"
     [function] = read_all(tmp_path, text)
     assert function.environment["V0"].value == "x" * 60_000
-    assert "more than 2,000,000 items and characters" in str(function.environment["V39"].unresolved)
+    assert "more than 1,000,000 items and characters" in str(function.environment["V39"].unresolved)
 
 
 def test_values_that_many_functions_share_are_bounded(tmp_path: Path) -> None:
