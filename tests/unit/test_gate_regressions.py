@@ -17,7 +17,7 @@ from powertune.gate.checks import regression_checks
 from powertune.gate.conditions import parse_condition
 from powertune.gate.figures import with_hosts
 from powertune.gate.regression import LIMIT_PCT, Comparison, compare
-from powertune.gate.verdict import Demands, Subject, judge
+from powertune.gate.verdict import Demands, Subject, is_regression_open, judge, regression_width
 from powertune.model.budgets import Budgets
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Aggregate, Invocation
@@ -192,10 +192,14 @@ def test_another_model_of_cpu_makes_the_interval_wider() -> None:
 
 def test_kernels_that_disagree_on_how_the_machines_compare_make_the_interval_wider() -> None:
     baseline = dry(100.0)
-    kernels = {"digests": {"calls": 100 / 2.7 * 1.3, "error": 0.01}, "words": {"calls": 100 / 1.8, "error": 0.01}}
-    torn = replace(baseline, source={**baseline.source, "yardstick": {"cpu": "Another CPU", "kernels": kernels}})
-    assert compared(dry(100.0), torn).error > 0.1
-    assert check_of(dry(120.0), torn).result != "fail"
+    for cpu, slower in (("Another CPU", 1.0), ("Some CPU", 1.6)):  # another machine; a neighbour on the same core
+        kernels = {
+            "digests": {"calls": 100 / 2.7 * 1.3, "error": 0.01, "kernel_ms": 2.7 * slower},
+            "words": {"calls": 100 / 1.8, "error": 0.01, "kernel_ms": 1.8 * slower},
+        }
+        torn = replace(baseline, source={**baseline.source, "yardstick": {"cpu": cpu, "kernels": kernels}})
+        assert compared(dry(100.0), torn).error > 0.1
+        assert check_of(dry(120.0), torn).result != "fail"
 
 
 def test_waiting_is_compared_as_it_is() -> None:
@@ -336,6 +340,19 @@ def test_conditions_without_a_baseline_are_unknown() -> None:
     ]
     assert check.result == "unknown"
     assert "the baseline does not know this function" in check.message
+
+
+def test_what_noise_leaves_open_is_known_and_which_run_tells_more() -> None:
+    subject, before = Subject("orders", MEMORY_MB), dry(100.0)
+    doubtful, clear = dry(109.0), dry(120.0)
+    assert is_regression_open(subject, doubtful, Demands(), before)
+    assert not is_regression_open(subject, clear, Demands(), before)
+    assert not is_regression_open(subject, dry(100.0), Demands(), before)
+    assert not is_regression_open(subject, doubtful, Demands(), None)
+    assert not is_regression_open(subject, dry(payload_sha256="b"), Demands(), before)
+    assert regression_width(subject, dry(yardstick=None), before) == math.inf
+    on_another = dry(109.0, yardstick=None)
+    assert min(on_another, doubtful, key=lambda run: regression_width(subject, run, before)) is doubtful
 
 
 @pytest.mark.parametrize(
