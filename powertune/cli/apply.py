@@ -11,6 +11,7 @@ import typer
 
 from powertune import text
 from powertune.cli import files
+from powertune.cli.deliver import write_out
 from powertune.cli.template_options import WhatIsConfigured, parameters_of
 from powertune.errors import BadInputError, ExitCode, UsageError
 
@@ -196,11 +197,11 @@ def _apply_to_templates(
         edits += list(edit_memory(template, own, parameters=parameters, stage=stage)) if own else []
     _check_shared(edits, sizes, shared=shared)
     if diff:
-        print("".join(unified_diff(edit) for edit in edits), end="")
+        write_out("".join(unified_diff(edit) for edit in edits), sys.stdout)
     else:
         _write(edits)
-        for subject in (function.subject for function, _ in found if function.subject.name in sizes):
-            print(_in_words(subject, sizes[subject.name]))
+        changed = [function.subject for function, _ in found if function.subject.name in sizes]
+        write_out("".join(f"{_in_words(subject, sizes[subject.name])}\n" for subject in changed), sys.stdout)
     if not quiet:
         for warning in (warning for warning in warnings if warning.code != "no-run"):
             print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)

@@ -1,5 +1,7 @@
 """`powertune apply` and functions taken from templates, as people use them."""
 
+import errno
+import io
 import json
 import os
 import stat
@@ -61,6 +63,13 @@ class Done:
     code: int
     out: str
     err: str
+
+
+class Full(io.StringIO):
+    """An output that has no room left."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 Command = Callable[..., Done]
@@ -143,6 +152,17 @@ def test_a_patch_is_printed_and_nothing_written(powertune: Command, saved: Calla
     assert "-      MemorySize: 512  # was 1024\r\n+      MemorySize: 256  # was 1024\r\n" in done.out
     assert done.err == ""
     assert changed_lines() == []
+
+
+@pytest.mark.parametrize("options", [["--diff"], []])
+def test_an_output_that_is_full_is_no_bug(
+    saved: Callable[..., str], capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    run = saved({"orders-prod": 256})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", Full())
+        assert main(["apply", run, "--template", "template.yaml", *options]) == 3
+    assert "standard output cannot be written" in capfd.readouterr().err
 
 
 def test_a_patch_can_be_applied_by_git(
