@@ -296,6 +296,24 @@ def test_a_dry_run_does_not_say_which_live_function_is_meant(believable: Believa
 # --- functions of templates ---
 
 
+@pytest.mark.parametrize("options", [[], ["--isolate"]])
+@pytest.mark.parametrize("where", ["def handler(event, context):\n    ", ""])
+def test_an_error_that_quotes_a_value_of_the_environment_is_told_with_its_name(
+    powertune: Command, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
+) -> None:
+    monkeypatch.chdir("code")
+    monkeypatch.syspath_prepend(".")
+    fails = f"import os\n{where}raise ValueError('no such host: ' + os.environ['DATABASE_URL'])\n"
+    Path("quotes.py").write_text(fails, encoding="utf-8")
+    sys.modules.pop("quotes", None)
+    url = "DATABASE_URL=postgres://me:hunter2@db"
+    done = powertune("dry-run", "quotes:handler", "--env", url, *options, "--save", "run.json")
+    assert done.code == 5
+    assert "no such host: $DATABASE_URL" in done.err
+    saved = Path("run.json").read_text(encoding="utf-8") if Path("run.json").exists() else ""
+    assert "hunter2" not in done.out + done.err + saved
+
+
 def run_file(done: Done) -> dict[str, Any]:
     assert done.code == 0, done.err
     run: dict[str, Any] = json.loads(done.out)
