@@ -125,6 +125,7 @@ def _picks(file: str, strategy: "Strategy | None") -> list[Pick]:
     if gate is None:
         saved = read_saved(file)
         if saved is None:
+            _check_readable(file)
             raise BadInputError(
                 f"{text.printable(file)} holds no run that was saved",
                 hint="make one with --save; of recorded durations: powertune estimate FILE --save run.json",
@@ -141,6 +142,14 @@ def _picks(file: str, strategy: "Strategy | None") -> list[Pick]:
         for one in gate.judgements
         if one.run is not None
     ]
+
+
+def _check_readable(file: str) -> None:
+    try:
+        Path(file).open("rb").close()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "that is no file name"
+        raise BadInputError(f"{text.printable(file)} cannot be read: {why}", hint="check its name") from error
 
 
 def _pick(run: "TuningRun", strategy: "Strategy | None") -> Pick:
@@ -205,6 +214,12 @@ def _apply_to_templates(
     if not quiet:
         for warning in (warning for warning in warnings if warning.code != "no-run"):
             print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
+        if edits and any(one.configured and one.configured.kind == "cdk" for one, _ in found):
+            print(
+                "Warning: cdk synth writes the template anew\n"
+                "  set memorySize in the app's code, too: this deploys once, with cdk deploy --app cdk.out",
+                file=sys.stderr,
+            )
         if edits and not diff:
             again = [word for template in templates for word in ("--template", template)]
             print(f"Next: {shlex.join(['powertune', 'gate', *again])}", file=sys.stderr)

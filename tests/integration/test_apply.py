@@ -175,6 +175,23 @@ def test_a_patch_can_be_applied_by_git(
     assert len(changed_lines()) == 1
 
 
+def test_what_is_written_into_a_template_of_cdk_is_said_not_to_last(
+    powertune: Command, saved: Callable[..., str]
+) -> None:
+    run = saved({"orders-prod": 256})
+    assert "cdk synth" not in powertune("apply", run, "--template", "template.yaml", "--diff").err
+    properties = {"FunctionName": "orders-prod", "Handler": "shop.orders", "Runtime": "python3.13", "MemorySize": 512}
+    resource = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": properties,
+        "Metadata": {"aws:cdk:path": "Shop/Orders/Resource"},
+    }
+    Path("Shop.template.json").write_text(json.dumps({"Resources": {"Orders": resource}}, indent=1), encoding="utf-8")
+    done = powertune("apply", run, "--template", "Shop.template.json")
+    assert (done.code, done.out) == (0, "Orders: 512 to 256 MB  (Shop.template.json:9)\n")
+    assert "set memorySize in the app's code" in done.err
+
+
 def test_another_pick_can_be_asked_for(powertune: Command, saved: Callable[..., str]) -> None:
     run = saved({"orders-prod": 256}, "--tolerance", "0")
     picks = json.loads(Path(run).read_text(encoding="utf-8"))["recommendation"]
@@ -254,6 +271,12 @@ def test_what_cannot_be_applied_is_said_with_a_way_out(
     done = powertune("apply", *arguments)
     assert (done.code, done.out) == (code, "")
     assert said in done.err
+
+
+def test_a_run_that_cannot_be_read_is_not_said_to_hold_none(powertune: Command) -> None:
+    done = powertune("apply", "nope.json", "--template", "template.yaml")
+    assert done.code == 3
+    assert "nope.json cannot be read: No such file or directory" in done.err
 
 
 def test_a_run_of_a_function_that_the_template_does_not_have_is_refused(
