@@ -99,6 +99,13 @@ def apply(
 
 
 _INCONCLUSIVE = "as the answer is inconclusive"
+_MADE_ANEW: Mapping[str, str] = {
+    "cdk": "cdk synth writes the template anew\n"
+    "  set memorySize in the app's code, too: this deploys once, with cdk deploy --app cdk.out",
+    "terraform-plan": "the plan still holds the sizes of before\n"
+    "  make it anew before the next gate: terraform plan -out=tfplan; terraform show -json tfplan > plan.json",
+}
+"""What to say of templates that are made from others."""
 
 
 def _check_combination(on_live: OnLive, configured: WhatIsConfigured, *, diff: bool) -> None:
@@ -214,12 +221,9 @@ def _apply_to_templates(
     if not quiet:
         for warning in (warning for warning in warnings if warning.code != "no-run"):
             print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
-        if edits and any(one.configured and one.configured.kind == "cdk" for one, _ in found):
-            print(
-                "Warning: cdk synth writes the template anew\n"
-                "  set memorySize in the app's code, too: this deploys once, with cdk deploy --app cdk.out",
-                file=sys.stderr,
-            )
+        kinds = {one.configured.kind for one, _ in found if one.configured} if edits else set()
+        for kind in sorted(kinds & _MADE_ANEW.keys()):
+            print(f"Warning: {_MADE_ANEW[kind]}", file=sys.stderr)
         if edits and not diff:
             again = [word for template in templates for word in ("--template", template)]
             print(f"Next: {shlex.join(['powertune', 'gate', *again])}", file=sys.stderr)

@@ -192,6 +192,15 @@ def test_what_is_written_into_a_template_of_cdk_is_said_not_to_last(
     assert "set memorySize in the app's code" in done.err
 
 
+def test_a_plan_of_terraform_is_said_to_be_of_before(powertune: Command, saved: Callable[..., str]) -> None:
+    service = Path(__file__).parents[1] / "data" / "sample_service"
+    for name in ("main.tf", "plan.json"):
+        Path(name).write_bytes((service / name).read_bytes())
+    done = powertune("apply", saved({"Audit": 256}), "--template", "plan.json", "--function", "*audit")
+    assert (done.code, done.out) == (0, "aws_lambda_function.audit: 3008 to 256 MB  (main.tf:64)\n")
+    assert "make it anew before the next gate" in done.err
+
+
 def test_another_pick_can_be_asked_for(powertune: Command, saved: Callable[..., str]) -> None:
     run = saved({"orders-prod": 256}, "--tolerance", "0")
     picks = json.loads(Path(run).read_text(encoding="utf-8"))["recommendation"]
