@@ -11,7 +11,7 @@ regression is what exceeds the limit over the whole interval of the change, and 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
@@ -30,9 +30,6 @@ _KERNEL_SD, _OTHER_CPU_SD = 0.02, 0.03
 """How far CPU time in units of kernels may be off on one model of CPU, and from one to another, as a share,
 beside what calls scatter. On a busy machine with two cores, whose CPU times vary by a factor of two, medians of 30
 calls repeat to 1.4 % (tests/benchmarks/test_gate_noise.py)."""
-_PER_SPEED = 0.05
-"""How far CPU time in units of kernels may be off, as a share of how far the kernels' own time moved: on a machine that
-was so busy that they took 1.6 and 1.8 times as long, calls of the same code took 1.35 times as long."""
 _WAIT_SD, _WAKING_MS = 0.02, 0.1
 """How far what is waited for may be off from one run to another, as a share, and how late timers wake up."""
 _ABOUT = tuple(1.025**step for step in range(-12, 13))
@@ -238,42 +235,25 @@ def _cpu_ratio(run: TuningRun, baseline: TuningRun) -> tuple[float, float] | str
         return "nothing says how the machine of the baseline compares with this one"
     logs = [math.log(units[name][0] / units_before[name][0]) for name in common]
     change = math.fsum(logs) / len(logs)
-    # What the kernels do not agree on differs with the work: how good two CPUs are at it, or what neighbours take away.
-    apart = (max(logs) - min(logs)) / 2
+    # On one model of CPU kernels differ by noise, which their mean evens out; on two by what these are good at.
+    apart = 0.0 if same_cpu else (max(logs) - min(logs)) / 2
     sampling = math.hypot(*(math.hypot(units[name][1], units_before[name][1]) for name in common)) / len(common)
     floor = (_KERNEL_SD if same_cpu else _OTHER_CPU_SD) * math.sqrt(2)
-    return math.exp(change), math.hypot(sampling, floor, apart, _PER_SPEED * _speed_change(run, baseline, common))
-
-
-def _speed_change(run: TuningRun, baseline: TuningRun, names: Sequence[str]) -> float:
-    """Return how far the kernels' own time moved from one run to the other, as a logarithm; 0 where it is not kept."""
-    times = [(_kernel_ms(run, name), _kernel_ms(baseline, name)) for name in names]
-    known = [math.log(now / before) for now, before in times if now and before]
-    return abs(math.fsum(known) / len(known)) if known else 0.0
-
-
-def _kernel_ms(run: TuningRun, name: str) -> float | None:
-    kernel = _kernels(run).get(name)
-    value = kernel.get("kernel_ms") if isinstance(kernel, dict) else None
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    return math.exp(change), math.hypot(sampling, floor, apart)
 
 
 def _in_kernels(run: TuningRun) -> dict[str, tuple[float, float]]:
     """Return the CPU time of a call in units of each kernel, with its standard error as a share."""
+    yardstick = run.source.get("yardstick")
+    kernels = yardstick.get("kernels") if isinstance(yardstick, dict) else None
     found = {}
-    for name, kernel in _kernels(run).items():
+    for name, kernel in kernels.items() if isinstance(kernels, dict) else ():
         if not isinstance(kernel, dict):
             continue
         units, error = kernel.get("calls"), kernel.get("error")
         if isinstance(units, int | float) and isinstance(error, int | float) and units > 0 and error >= 0:
             found[str(name)] = float(units), float(error)
     return found
-
-
-def _kernels(run: TuningRun) -> Mapping[str, object]:
-    yardstick = run.source.get("yardstick")
-    kernels = yardstick.get("kernels") if isinstance(yardstick, dict) else None
-    return kernels if isinstance(kernels, dict) else {}
 
 
 def _cpu(run: TuningRun) -> object:
