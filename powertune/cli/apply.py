@@ -29,6 +29,7 @@ powertune apply run.json --template template.yaml --function Checkout
 powertune apply run.json --live --yes
 """
 _LIVE = "With --live"
+_INCONCLUSIVE = "as the answer is inconclusive"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class Pick:
     memory_mb: int | None
     """None where there is nothing to apply."""
     why_not: str = ""
+    """Why there is not."""
 
 
 def apply(
@@ -98,7 +100,6 @@ def apply(
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
-_INCONCLUSIVE = "as the answer is inconclusive"
 _MADE_ANEW: Mapping[str, str] = {
     "cdk": "cdk synth writes the template anew\n"
     "  set memorySize in the app's code, too: this deploys once, with cdk deploy --app cdk.out",
@@ -126,37 +127,23 @@ def _check_combination(on_live: OnLive, configured: WhatIsConfigured, *, diff: b
 
 def _picks(file: str, strategy: "Strategy | None") -> list[Pick]:
     """Return what the runs in a file say. Raises BadInputError."""
-    from powertune.sources.baseline import named, read_gate, read_saved  # noqa: PLC0415 - loads the nouns
+    from powertune.sources.saved_results import named, read_saved  # noqa: PLC0415 - loads the nouns
 
-    gate = read_gate(file)
-    if gate is None:
-        saved = read_saved(file)
-        if saved is None:
-            _check_readable(file)
-            raise BadInputError(
-                f"{text.printable(file)} holds no run that was saved",
-                hint="make one with --save; of recorded durations: powertune estimate FILE --save run.json",
-            )
+    saved = read_saved(file)
+    if isinstance(saved, list):
         return [_pick(run, strategy) for run in saved]
-    return [
-        _pick(named(one.run, one.function, one.current_memory_mb), strategy)
-        if one.outcome in ("over-provisioned", "under-provisioned")
-        else Pick(
-            named(one.run, one.function, one.current_memory_mb),
-            None,
-            _INCONCLUSIVE if one.outcome == "inconclusive" else f"as the gate says {one.outcome}",
-        )
-        for one in gate.judgements
-        if one.run is not None
-    ]
-
-
-def _check_readable(file: str) -> None:
-    try:
-        Path(file).open("rb").close()
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "that is no file name"
-        raise BadInputError(f"{text.printable(file)} cannot be read: {why}", hint="check its name") from error
+    picks = []
+    for one in saved.judgements:
+        if one.run is None:
+            continue
+        run = named(one.run, one.function, one.current_memory_mb)
+        if one.outcome in ("over-provisioned", "under-provisioned"):
+            memory_mb = one.recommended_memory_mb if strategy is None else run.recommendation.pick(strategy)
+            picks.append(Pick(run, memory_mb, "as no size qualifies"))
+        else:
+            why_not = _INCONCLUSIVE if one.outcome == "inconclusive" else f"as the gate says {one.outcome}"
+            picks.append(Pick(run, None, why_not))
+    return picks
 
 
 def _pick(run: "TuningRun", strategy: "Strategy | None") -> Pick:

@@ -10,6 +10,7 @@ from powertune.cli import files, options
 from powertune.cli.deliver import check_outputs, screen_style, write_out
 from powertune.errors import ExitCode, UsageError
 from powertune.report import COMPARISON_FORMATS, Style, check_format, format_of, render_comparison
+from powertune.text import printable
 
 if TYPE_CHECKING:
     from powertune.model.tuning_run import TuningRun
@@ -18,6 +19,8 @@ _OUTPUT = "Output"
 
 EXAMPLES = """
 Examples: powertune compare main.json branch.json
+
+powertune compare main:.powertune/baseline.json gate.json
 
 powertune compare x86.json arm.json -f markdown
 """
@@ -45,7 +48,9 @@ class CompareDelivery(options.Delivery):
 
 
 def compare(
-    before: Annotated[str, typer.Argument(metavar="A", help="A saved run, or a file with several.")],
+    before: Annotated[
+        str, typer.Argument(metavar="A", help="A saved run, a file with several, or either as REVISION:FILE of git.")
+    ],
     after: Annotated[str, typer.Argument(metavar="B", help="Another one, of later code say, or of arm64.")],
     *,
     delivery: CompareDelivery,
@@ -73,12 +78,9 @@ def compare(
 
 
 def _read(path: str) -> list["TuningRun"]:
-    from powertune.sources.saved_results import read_saved  # noqa: PLC0415 - loads the nouns
+    from powertune.sources.saved_results import read_saved, runs_of  # noqa: PLC0415 - loads the nouns
 
-    saved = read_saved(path)
-    if isinstance(saved, list):
-        return saved
-    runs = [judgement.run for judgement in saved.judgements if judgement.run]
+    runs = runs_of(read_saved(path))
     if not runs:
-        raise UsageError(f"{path} holds no run to compare", hint="name a file made with --save")
+        raise UsageError(f"{printable(path)} holds no run to compare", hint="name a file made with --save")
     return runs

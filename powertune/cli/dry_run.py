@@ -181,7 +181,7 @@ def dry_run(
     options.check_finite("timeout", timeout)
     template = _from_template(context, handler, configured)
     if template is None and handler is None:
-        raise UsageError("no handler is named", hint="powertune dry-run package.module:function, or add --template")
+        raise UsageError("no HANDLER is named", hint="name one, or a --template; see powertune dry-run --help")
     if template is not None and runtime_api:
         raise UsageError("--runtime-api runs a command, and a template names handlers", hint="leave one of them out")
     wanted = options.tuning_options(choosing, pricing)

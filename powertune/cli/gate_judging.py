@@ -77,7 +77,7 @@ def judged(
             warnings += [warning for function in functions for warning in doubts_of(function)]
             demands, baseline = _held_against(functions, asked, baseline_file, default_baseline)
             measuring = Measuring(samples=running.samples, calibrate=running.calibrate, payload=running.payload)
-            found = list(dry_runs(functions, measuring, demands, asked, progress))
+            found = list(dry_runs(functions, measuring, demands, baseline, asked, progress))
     judgements = [
         outcome
         if isinstance(outcome, Judgement)

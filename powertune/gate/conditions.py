@@ -12,14 +12,12 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from powertune import text
 from powertune.errors import UsageError
 from powertune.gate.figures import Figure
 from powertune.model.judgement import CheckResult
 
-Field = Literal["cost", "usd_per_million", "usd_per_month", "duration", "p95", "memory", "saving"]
 _UNITS: Mapping[str, Mapping[str, float]] = {
     "cost": {"": 1.0, "$": 1.0, "usd": 1.0},
     "usd_per_million": {"": 1.0, "$": 1.0, "usd": 1.0},

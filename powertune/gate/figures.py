@@ -151,9 +151,10 @@ def stretched(run: TuningRun, factor: float) -> TuningRun:
 
 
 def views(run: TuningRun) -> Iterator[TuningRun]:
-    """Yield a dry run as it is, and as it would be on cores as much slower and faster as Lambda's may be."""
+    """Yield a dry run as it is, and as it would be on cores that are slower and faster, as far as Lambda's may be."""
     factor = cpu_factor(run)
-    yield from (run, stretched(run, 1 / factor), stretched(run, factor))
+    yield run
+    yield from (stretched(run, factor**share) for share in (-1.0, -0.5, 0.5, 1.0))
 
 
 def p95_at(run: TuningRun, profile: SizeProfile) -> Figure | None:

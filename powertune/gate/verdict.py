@@ -1,5 +1,6 @@
 """The gate: everything that is found out about each function, and which of it fails a build."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -86,6 +87,20 @@ def judge(subject: Subject, run: TuningRun, demands: Demands, baseline: TuningRu
         run=run,
         baseline=baseline,
     )
+
+
+def is_regression_open(subject: Subject, run: TuningRun, demands: Demands, baseline: TuningRun | None) -> bool:
+    """Tell whether a run looks slower than the baseline and leaves open whether it is: more runs could tell."""
+    checks = judge(subject, run, demands, baseline).checks
+    return any(found.rule == "regression-duration" and found.result == "unknown" and found.ci95 for found in checks)
+
+
+def regression_width(subject: Subject, run: TuningRun, baseline: TuningRun | None) -> float:
+    """Return how unsure the change against the baseline is; infinite where it cannot be told at all."""
+    if baseline is None or subject.memory_mb is None:
+        return math.inf
+    found = regression.compare(run, subject.memory_mb, baseline)
+    return math.inf if isinstance(found, str) else found.error
 
 
 def failed(subject: Subject, message: str, hint: str, demands: Demands) -> Judgement:

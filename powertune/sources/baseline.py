@@ -1,23 +1,16 @@
-"""Runs that were saved before: run files, lists of these, gate files; from disk, or as a branch of git has them."""
+"""Runs to compare with: the baseline that the user named, or as the main branch of git has it."""
 
 import json
-import subprocess
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from powertune.errors import BadInputError
-from powertune.model import gate_file
-from powertune.model.judgement import GateResult
-from powertune.model.run_file import RunFileError, from_dict
 from powertune.model.tuning_run import TuningRun
+from powertune.sources import saved_results
 from powertune.text import printable
 
 DEFAULT_BASELINE = ".powertune/baseline.json"
 _MAIN_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 """Where the main branch may be found, the nearest to what others have first."""
-_GIT_TIMEOUT_S = 30.0
 _HINT = "give a file made with powertune gate --save, or with --save of another command"
 
 
@@ -26,31 +19,17 @@ def read_saved(path: str) -> list[TuningRun] | None:
 
     A file that says that it is powertune's and cannot be read as such raises BadInputError.
     """
-    document = _document(path)
-    return _runs_in(document, printable(path)) if _is_ours(document) else None
-
-
-def _document(path: str) -> Any:
-    """Return the JSON document in a file; None where there is none."""
     try:
         with Path(path).open("rb") as stream:
             if not stream.read(64).lstrip().startswith((b"{", b"[")):
                 return None
             stream.seek(0)
-            return json.loads(stream.read())
+            document = json.loads(stream.read())
     except (OSError, ValueError, RecursionError):  # whoever reads recordings says it better
         return None
-
-
-def read_gate(path: str) -> GateResult | None:
-    """Return the result in a gate file; None where a file is none. Raises BadInputError as `read_saved` does."""
-    document = _document(path)
-    if not isinstance(document, dict) or document.get("kind") != gate_file.KIND:
+    if not saved_results.is_saved(document):
         return None
-    try:
-        return gate_file.from_dict(document)
-    except RunFileError as error:
-        raise BadInputError(f"{printable(path)}: {error}", hint=_HINT) from error
+    return saved_results.runs_of(saved_results.saved_in(document, printable(path), hint=_HINT))
 
 
 def read_baseline(path: str) -> list[TuningRun]:
@@ -60,7 +39,7 @@ def read_baseline(path: str) -> list[TuningRun]:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "that is no file name"
         raise BadInputError(f"the baseline {printable(path)} cannot be read: {why}", hint=_HINT) from error
-    return _parsed(content, f"the baseline {printable(path)}")
+    return _runs_in(content, f"the baseline {printable(path)}")
 
 
 def baseline_on_main(path: str) -> tuple[list[TuningRun], str] | None:
@@ -69,44 +48,11 @@ def baseline_on_main(path: str) -> tuple[list[TuningRun], str] | None:
     `path` is relative to the working directory. Raises BadInputError for a file that is there and cannot be used.
     """
     for branch in _MAIN_BRANCHES:
-        with suppress(OSError, subprocess.SubprocessError):
-            done = subprocess.run(  # noqa: S603 - likewise
-                ["git", "show", f"{branch}:./{Path(path).as_posix()}"],  # noqa: S607 - the user's own git
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=_GIT_TIMEOUT_S,
-                check=True,
-            )
-            return _parsed(done.stdout, f"the baseline {printable(path)} on {branch}"), branch
+        content = saved_results.file_in_git(branch, path)
+        if content is not None:
+            return _runs_in(content, f"the baseline {printable(path)} on {branch}"), branch
     return None
 
 
-def _parsed(content: bytes, shown: str) -> list[TuningRun]:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(f"{shown} is no JSON", hint=_HINT) from error
-    if not _is_ours(document):
-        raise BadInputError(f"{shown} holds no runs of powertune", hint=_HINT)
-    return _runs_in(document, shown)
-
-
-def _is_ours(document: Any) -> bool:
-    first = document[0] if isinstance(document, list) and document else document
-    return isinstance(first, dict) and "schema_version" in first and ("sizes" in first or "judgements" in first)
-
-
-def _runs_in(document: Any, shown: str) -> list[TuningRun]:
-    try:
-        if isinstance(document, dict) and document.get("kind") == gate_file.KIND:
-            judged = gate_file.from_dict(document).judgements
-            return [named(one.run, one.function, one.current_memory_mb) for one in judged if one.run is not None]
-        return [from_dict(one) for one in (document if isinstance(document, list) else [document])]
-    except RunFileError as error:
-        raise BadInputError(f"{shown}: {error}", hint=_HINT) from error
-
-
-def named(run: TuningRun, name: str, memory_mb: int | None) -> TuningRun:
-    """Return a run as one of the function of that name, with the memory that is configured for it in MB, if known."""
-    current_mb = run.function.current_memory_mb if memory_mb is None else memory_mb
-    return replace(run, function=replace(run.function, name=name, current_memory_mb=current_mb))
+def _runs_in(content: bytes, shown: str) -> list[TuningRun]:
+    return saved_results.runs_of(saved_results.parsed(content, shown, hint=_HINT))

@@ -99,6 +99,7 @@ class ProcessWatch:
 
     def __init__(self, pid: int) -> None:
         self._watcher: Watcher | None = None
+        self._pid = os.getpid()
         if sys.platform == "linux":
             with suppress(OSError, WatcherError):
                 self._watcher = Watcher({"watch": pid})
@@ -114,12 +115,19 @@ class ProcessWatch:
 
     def close(self) -> None:
         """Let the watcher end."""
-        if self._watcher:
+        if self._watcher and self._is_own():
             self._watcher.close()
         self._watcher = None
 
+    def _is_own(self) -> bool:
+        """Tell whether this is the process that has it watched, and not a fork in which a handler's child goes on.
+
+        Both would write orders into the same pipe, and read each other's answers.
+        """
+        return os.getpid() == self._pid
+
     def _ask(self, order: str) -> Any:
-        if self._watcher is None:
+        if self._watcher is None or not self._is_own():
             return None
         try:
             self._watcher.tell(order)

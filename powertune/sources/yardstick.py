@@ -26,10 +26,16 @@ _KERNELS: Mapping[str, Callable[[], None]] = {
 }
 """A few ms each: short beside the times at which machines change their mind, long beside the resolution of clocks."""
 _MOST_PAIRS = 60
+_LOUD, _FEWEST_QUIET = 1.15, 8
+"""By what factor kernels may take longer than at best for a call to count, and how many such calls it takes."""
 _OF_MEDIAN = 1.2533
 """Standard error of a normal sample's median, in that of its mean."""
 _NORMAL = 1.4826
 """Standard deviation of a normal sample, in its median distance from the median."""
+
+
+_Pair = tuple["Call", dict[str, float]]
+"""A call, and what each kernel took around it in ms."""
 
 
 class Yardstick:
@@ -67,6 +73,7 @@ class Yardstick:
         ]
         if len(pairs) < 2:  # noqa: PLR2004 - one has no spread
             return {}
+        pairs = _quiet(pairs)
         payloads = [call.payload for call, _ in pairs]
         told = {}
         for name in _KERNELS:
@@ -105,6 +112,17 @@ def _on_core_of(pid: int | None) -> Iterator[None]:
     finally:
         with suppress(OSError):
             os.sched_setaffinity(0, before)
+
+
+def _quiet(pairs: "list[_Pair]") -> "list[_Pair]":
+    """Return the pairs during which kernels ran about as fast as they ever did; all where these are few.
+
+    A neighbour on the same core may slow kernels down twofold and a handler by half: such calls tell little.
+    """
+    speeds = [math.prod(took.values()) ** (1 / len(took)) for _, took in pairs]
+    limit = _LOUD * sorted(speeds)[len(speeds) // 10]
+    found = [pair for pair, took_ms in zip(pairs, speeds, strict=True) if took_ms <= limit]
+    return found if len(found) >= _FEWEST_QUIET else pairs
 
 
 def _typical(values: Sequence[float], payloads: Sequence[str | None]) -> tuple[float, float]:

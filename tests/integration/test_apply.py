@@ -269,7 +269,7 @@ def test_of_a_gate_only_what_is_badly_sized_is_applied_and_then_the_gate_passes(
         (["run.json", "--template", "template.yaml", "--function", "Order"], 2, "did you mean Orders?"),
         (["run.json", "--template", "no.yaml"], 3, "no.yaml"),
         (["no.json", "--template", "template.yaml"], 3, "no.json"),
-        (["recorded.csv", "--template", "template.yaml"], 3, "--save run.json"),
+        (["recorded.csv", "--template", "template.yaml"], 3, "--save"),
         (["run.json", "--template", "run.json"], 3, "template"),
     ],
 )

@@ -81,15 +81,20 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str,
     return {**own, **nowhere, "POWERTUNE_STATE_DIR": str(tmp_path / "state")}
 
 
+def powertune(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the installed command."""
+    return subprocess.run(
+        [COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=ENOUGH_S, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), OUTCOMES, ids=[f"{' '.join(arguments)} is {code:d}" for arguments, code in OUTCOMES]
 )
 def test_each_outcome_has_its_exit_code(
     environment: Mapping[str, str], arguments: Sequence[str], code: ExitCode
 ) -> None:
-    done = subprocess.run(
-        [COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=ENOUGH_S, check=False
-    )
+    done = powertune(arguments, environment)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert bool(done.stdout) == (code not in (ExitCode.USAGE, ExitCode.BAD_INPUT)) or code == ExitCode.FUNCTION_FAILED
@@ -97,14 +102,7 @@ def test_each_outcome_has_its_exit_code(
 
 @pytest.mark.parametrize("arguments", [["tune", "orders"], ["gate", "s3://logs/orders.log"]], ids=" ".join)
 def test_an_aws_that_lets_nobody_in_is_4(environment: Mapping[str, str], arguments: Sequence[str]) -> None:
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        env={**environment, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"},
-        capture_output=True,
-        text=True,
-        timeout=ENOUGH_S,
-        check=False,
-    )
+    done = powertune(arguments, {**environment, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"})
     assert done.returncode == ExitCode.AWS, done.stderr
     assert "credentials" in done.stderr
 
@@ -113,14 +111,7 @@ def test_an_aws_that_lets_nobody_in_is_4(environment: Mapping[str, str], argumen
 def test_a_bug_of_powertune_is_70_and_never_passes_for_a_finding(
     environment: Mapping[str, str], arguments: Sequence[str]
 ) -> None:
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        env={**environment, "PYTHONPATH": "bug"},
-        capture_output=True,
-        text=True,
-        timeout=ENOUGH_S,
-        check=False,
-    )
+    done = powertune(arguments, {**environment, "PYTHONPATH": "bug"})
     assert done.returncode == ExitCode.BUG, done.stderr
     assert "this is a bug in powertune" in done.stderr
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from powertune import api
+from powertune.cli import gate_runs
 from powertune.cli.main import main
 from powertune.templates import edit_memory, read_template
 
@@ -303,6 +304,20 @@ def test_a_function_that_fails_is_a_finding_and_others_go_on(gate: Gate, tmp_pat
     assert done.code in (1, 5)
     assert gate("--template", template, "-n", "3", "--function", "Breaks").code == 5
     assert gate("--template", template, "-n", "3", "--function", "Breaks", "--fail-on", "size").code == 0
+
+
+def test_a_function_runs_again_where_noise_leaves_open_whether_it_got_slower(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ["--template", service(tmp_path, {"orders": "open('calls', 'a').write('.'); " + QUICK}), "-n", "3"]
+    run += ["--soft-fail", "--baseline", "base.json"]
+    assert gate(*run[:4], "--soft-fail", "--save", "base.json").code == 0
+    calls = (tmp_path / "calls").stat().st_size
+    for is_open, times in ((False, 1), (True, 4)):
+        monkeypatch.setattr(gate_runs, "is_regression_open", lambda *_, is_open=is_open: is_open)
+        (tmp_path / "calls").unlink()
+        assert gate(*run).check("regression-duration")["measured"] is not None
+        assert (tmp_path / "calls").stat().st_size == times * calls
 
 
 def test_what_cannot_be_run_here_is_unresolved_and_says_how_to_judge_it(gate: Gate, tmp_path: Path) -> None:

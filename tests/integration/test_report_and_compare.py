@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from html.parser import HTMLParser
@@ -122,9 +123,9 @@ def test_a_run_from_standard_input_is_reported(
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("", "it is not JSON"),
-        ("\x00\x01", "it is not JSON"),
-        ("[" * 100_000, "it is not JSON"),
+        ("", "is no JSON"),
+        ("\x00\x01", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
         ("[]", "holds no run"),
         ("3", "should be an object"),
         ('{"kind": "gate", "schema_version": 9}', "a newer powertune wrote it"),
@@ -325,6 +326,26 @@ def test_a_comparison_is_written_to_files_and_saved(powertune: Command, saved: d
 def test_runs_inside_gate_results_are_compared(powertune: Command, saved: dict[str, str]) -> None:
     out = powertune("compare", saved["gate"], saved["gate"])[1]
     assert "Geometric mean of 3 functions at their current sizes" in out
+
+
+def test_a_file_as_a_commit_has_it_is_compared_with_that_on_disk(
+    powertune: Command, saved: dict[str, str], tmp_path: Path
+) -> None:
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    for arguments in (["init", "-q"], ["add", saved["orders"]], ["commit", "-qm", "before"]):
+        subprocess.run([*git, *arguments], check=True, cwd=tmp_path)
+    (tmp_path / saved["orders"]).write_text((tmp_path / saved["slower"]).read_text("utf-8"), encoding="utf-8")
+    code, out, _ = powertune("compare", f"HEAD:{saved['orders']}", saved["orders"])
+    assert code == 0
+    assert "1.50 x slower" in out
+
+
+@pytest.mark.parametrize("name", ["HEAD:orders.json", "--output=pwned:orders.json", "nowhere:x", ":", "a\0b"])
+def test_what_neither_disk_nor_git_has_is_bad_input(
+    powertune: Command, saved: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    assert powertune("compare", "--", name, saved["orders"])[0] == ExitCode.BAD_INPUT
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_runs_that_cannot_tell_exit_with_6_where_that_is_asked(

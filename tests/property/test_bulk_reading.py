@@ -128,7 +128,7 @@ def test_a_log_is_read_in_bulk_as_it_is_read_line_by_line(lines: list[str], end:
     assert_same("\n".join(lines) + end)
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(st.lists(log_lines, min_size=1, max_size=4), st.data())
 def test_a_damaged_log_is_read_in_bulk_as_it_is_read_line_by_line(lines: list[str], data: st.DataObject) -> None:
     text = bytearray("\n".join(lines).encode())

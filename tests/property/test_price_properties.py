@@ -221,7 +221,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PLACES = places(PriceList().offer_file())
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.none() | junk, st.booleans()), min_size=1, max_size=3))
 def test_no_damage_to_a_price_list_gives_more_than_a_refusal_or_believable_prices(
     damages: list[tuple[tuple[Any, ...], Any, bool]],

@@ -612,7 +612,7 @@ def test_costs_in_another_unit_change_no_pick(sizes: list[SizeProfile], choice: 
 
 
 # Most tables hold no measured size that qualifies, and tell nothing here.
-@settings(max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 @given(tables(), choices, st.integers(0, 500), st.integers(1, 500), st.floats(0, 0.2), st.data())
 def test_a_size_that_another_beats_on_both_axes_changes_neither_cheapest_nor_fastest(
     sizes: list[SizeProfile], choice: Choice, slower_pct: int, dearer_pct: int, half: float, data: st.DataObject

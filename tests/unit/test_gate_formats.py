@@ -15,6 +15,7 @@ from gate_results import RESULTS, hostile, large, mixed, passing
 from published_schemas import validate
 
 from powertune.errors import UsageError
+from powertune.gate.rules import SEVERITY_OF
 from powertune.model.configured import Place
 from powertune.model.judgement import Check, GateResult, Judgement
 from powertune.report import FORMATS, GATE_FORMATS, Style, check_format, format_of, github, render_gate
@@ -80,6 +81,10 @@ def test_sarif_has_every_rule_with_help_and_each_result_points_at_its_own() -> N
     assert [one["id"] for one in rules] == list(RULES)
     assert all(one["help"]["text"] for one in rules)
     assert all(rules[one["ruleIndex"]]["id"] == one["ruleId"] for one in run["results"])
+
+
+def test_every_rule_of_the_gate_is_explained_and_no_other() -> None:
+    assert set(RULES) == set(SEVERITY_OF)
 
 
 def test_a_waived_finding_is_suppressed_in_sarif_with_the_reason_given() -> None:

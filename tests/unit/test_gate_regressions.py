@@ -17,7 +17,7 @@ from powertune.gate.checks import regression_checks
 from powertune.gate.conditions import parse_condition
 from powertune.gate.figures import with_hosts
 from powertune.gate.regression import LIMIT_PCT, Comparison, compare
-from powertune.gate.verdict import Demands, Subject, judge
+from powertune.gate.verdict import Demands, Subject, is_regression_open, judge, regression_width
 from powertune.model.budgets import Budgets
 from powertune.model.function_facts import FunctionFacts
 from powertune.model.invocation import Aggregate, Invocation
@@ -29,7 +29,19 @@ MEMORY_MB = 1024
 GATES = 100
 
 
-class DryRun:
+class Written:
+    """A source whose runs are written down, so that there is nothing to prepare."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+class DryRun(Written):
     """A dry run whose calls are written down, with the kernels that ran beside them on a machine of some speed."""
 
     sizes = (128, 512, MEMORY_MB, 1769, 3008)
@@ -73,14 +85,6 @@ class DryRun:
             },
         )
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         for size, count in plan.items():
             duration_ms = self._cpu_ms * max(1.0, 1769 / size) + self._wait_ms
@@ -91,7 +95,7 @@ def dry(cpu_ms: float = 100.0, wait_ms: float = 20.0, **details: object) -> Tuni
     return powertune.tune(DryRun(cpu_ms, wait_ms, **details), current_memory_mb=MEMORY_MB)  # type: ignore[arg-type] # by name
 
 
-class Live:
+class Live(Written):
     """A function on AWS, each size on hosts of its own, that is `slower` by a factor than it was."""
 
     sizes = (256, 512, MEMORY_MB, 1769, 3008)
@@ -104,14 +108,6 @@ class Live:
         # Another day, and what the day does to all hosts.
         self._slower = slower * (1 + self._chance.gauss(0, 0.01))
         self.facts = SourceFacts(kind="aws", function=FunctionFacts("orders", current_memory_mb=MEMORY_MB))
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
 
     def measure(self, plan: Mapping[int, int]) -> Iterator[Invocation]:
         for size, count in plan.items():
@@ -196,10 +192,14 @@ def test_another_model_of_cpu_makes_the_interval_wider() -> None:
 
 def test_kernels_that_disagree_on_how_the_machines_compare_make_the_interval_wider() -> None:
     baseline = dry(100.0)
-    kernels = {"digests": {"calls": 100 / 2.7 * 1.3, "error": 0.01}, "words": {"calls": 100 / 1.8, "error": 0.01}}
-    torn = replace(baseline, source={**baseline.source, "yardstick": {"cpu": "Another CPU", "kernels": kernels}})
-    assert compared(dry(100.0), torn).error > 0.1
-    assert check_of(dry(120.0), torn).result != "fail"
+    for cpu, slower in (("Another CPU", 1.0), ("Some CPU", 1.6)):  # another machine; a neighbour on the same core
+        kernels = {
+            "digests": {"calls": 100 / 2.7 * 1.3, "error": 0.01, "kernel_ms": 2.7 * slower},
+            "words": {"calls": 100 / 1.8, "error": 0.01, "kernel_ms": 1.8 * slower},
+        }
+        torn = replace(baseline, source={**baseline.source, "yardstick": {"cpu": cpu, "kernels": kernels}})
+        assert compared(dry(100.0), torn).error > 0.1
+        assert check_of(dry(120.0), torn).result != "fail"
 
 
 def test_neighbours_that_slow_kernels_more_than_the_function_make_no_regression() -> None:
@@ -358,6 +358,19 @@ def test_conditions_without_a_baseline_are_unknown() -> None:
     ]
     assert check.result == "unknown"
     assert "the baseline does not know this function" in check.message
+
+
+def test_what_noise_leaves_open_is_known_and_which_run_tells_more() -> None:
+    subject, before = Subject("orders", MEMORY_MB), dry(100.0)
+    doubtful, clear = dry(109.0), dry(120.0)
+    assert is_regression_open(subject, doubtful, Demands(), before)
+    assert not is_regression_open(subject, clear, Demands(), before)
+    assert not is_regression_open(subject, dry(100.0), Demands(), before)
+    assert not is_regression_open(subject, doubtful, Demands(), None)
+    assert not is_regression_open(subject, dry(payload_sha256="b"), Demands(), before)
+    assert regression_width(subject, dry(yardstick=None), before) == math.inf
+    on_another = dry(109.0, yardstick=None)
+    assert min(on_another, doubtful, key=lambda run: regression_width(subject, run, before)) is doubtful
 
 
 @pytest.mark.parametrize(

@@ -194,3 +194,17 @@ def test_the_work_of_this_process_is_seen_in_order_from_outside() -> None:
     assert work.wait_ms == pytest.approx(300, rel=0.1)
     assert sum(one.cpu_ms for one in work.segments[: longest + 1]) > 80
     assert sum(one.cpu_ms for one in work.segments) == pytest.approx(work.cpu_ms)
+
+
+def test_a_fork_of_the_watched_process_does_not_ask_its_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform != "linux":
+        pytest.skip("processes are watched on Linux only")
+    watch = ProcessWatch(os.getpid())
+    watch.begin()
+    with monkeypatch.context() as forked:
+        forked.setattr("powertune.sources.watching.os.getpid", lambda: 0)
+        assert watch.end() == Seen()
+        watch.begin()
+    seen = watch.end()
+    watch.close()
+    assert seen.samples
