@@ -11,6 +11,7 @@ import typer
 
 from powertune import text
 from powertune.cli import files
+from powertune.cli.deliver import write_out
 from powertune.cli.template_options import WhatIsConfigured, parameters_of
 from powertune.errors import BadInputError, ExitCode, UsageError
 
@@ -97,6 +98,15 @@ def apply(
             print(f"{text.printable(name, limit=80)}: nothing applied, {why_not}", file=sys.stderr)
     if strict and any(why_not == _INCONCLUSIVE for _, why_not in left_out):
         raise typer.Exit(ExitCode.INCONCLUSIVE)
+
+
+_MADE_ANEW: Mapping[str, str] = {
+    "cdk": "cdk synth writes the template anew\n"
+    "  set memorySize in the app's code, too: this deploys once, with cdk deploy --app cdk.out",
+    "terraform-plan": "the plan still holds the sizes of before\n"
+    "  make it anew before the next gate: terraform plan -out=tfplan; terraform show -json tfplan > plan.json",
+}
+"""What to say of templates that are made from others."""
 
 
 def _check_combination(on_live: OnLive, configured: WhatIsConfigured, *, diff: bool) -> None:
@@ -190,14 +200,17 @@ def _apply_to_templates(
         edits += list(edit_memory(template, own, parameters=parameters, stage=stage)) if own else []
     _check_shared(edits, sizes, shared=shared)
     if diff:
-        print("".join(unified_diff(edit) for edit in edits), end="")
+        write_out("".join(unified_diff(edit) for edit in edits), sys.stdout)
     else:
         _write(edits)
-        for subject in (function.subject for function, _ in found if function.subject.name in sizes):
-            print(_in_words(subject, sizes[subject.name]))
+        changed = [function.subject for function, _ in found if function.subject.name in sizes]
+        write_out("".join(f"{_in_words(subject, sizes[subject.name])}\n" for subject in changed), sys.stdout)
     if not quiet:
         for warning in (warning for warning in warnings if warning.code != "no-run"):
             print(f"Warning: {warning.message}\n  {warning.hint}", file=sys.stderr)
+        kinds = {one.configured.kind for one, _ in found if one.configured} if edits else set()
+        for kind in sorted(kinds & _MADE_ANEW.keys()):
+            print(f"Warning: {_MADE_ANEW[kind]}", file=sys.stderr)
         if edits and not diff:
             again = [word for template in templates for word in ("--template", template)]
             print(f"Next: {shlex.join(['powertune', 'gate', *again])}", file=sys.stderr)

@@ -11,6 +11,7 @@ import typer
 from powertune import text
 from powertune.aws_lambda.memory import MAX_TIMEOUT_S, checked_size, parse_sizes
 from powertune.cli import options
+from powertune.cli.completion import function_names
 from powertune.cli.deliver import check, deliver
 from powertune.cli.interrupts import ended_by_signals
 from powertune.cli.template_options import OneConfigured, configured_function
@@ -127,6 +128,7 @@ def dry_run(
         typer.Argument(
             metavar="HANDLER",
             help="package.module:function, a function of the --template, or a command, with --runtime-api before it.",
+            autocompletion=function_names,
         ),
     ] = None,
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGUMENT]...", help="Of the command.")] = None,

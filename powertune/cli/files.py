@@ -8,6 +8,9 @@ from pathlib import Path
 from powertune.errors import BadInputError, PowertuneError, UsageError
 from powertune.text import printable
 
+_OWN_FOLDER = ".powertune"
+"""Where baselines are kept, by default: made when the first is saved."""
+
 
 def check_writable(path: str) -> None:
     """Raise PowertuneError if a file could not be written later. Leaves nothing behind."""
@@ -17,6 +20,8 @@ def check_writable(path: str) -> None:
     try:
         if target.is_dir():
             raise UsageError(f"{printable(path)} is a folder", hint="name a file in it")
+        if _is_own_folder_to_make(target.parent):
+            target = target.parent
         if not target.parent.is_dir():
             raise UsageError(
                 f"there is no folder {printable(target.parent)}", hint="make it first, or name another file"
@@ -39,6 +44,8 @@ def write(path: str, content: str | bytes) -> None:
         if _is_special(target):
             target.write_bytes(data)
             return
+        if _is_own_folder_to_make(target.parent):
+            target.parent.mkdir(exist_ok=True)
         fd, temporary = _temporary(target, keep=True)
         try:
             with os.fdopen(fd, "wb") as stream:
@@ -79,6 +86,10 @@ def _temporary(target: Path, *, keep: bool = False) -> tuple[int, Path]:
     if not keep:
         Path(name).unlink()
     return fd, Path(name)
+
+
+def _is_own_folder_to_make(folder: Path) -> bool:
+    return folder.name == _OWN_FOLDER and not folder.exists() and folder.parent.is_dir()
 
 
 def _is_special(target: Path) -> bool:

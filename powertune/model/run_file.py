@@ -146,7 +146,7 @@ def from_dict(document: object) -> TuningRun:
     code = pricing.currency.lower()
     function = top.child("function")
     spent = top.child("spent")
-    return TuningRun(
+    run = TuningRun(
         tool_version=top.child("tool").get("version", Node.text),
         created_at=top.get("created_at", Node.text),
         source=top.child("source").mapping(),
@@ -167,6 +167,17 @@ def from_dict(document: object) -> TuningRun:
         warnings=tuple(read_warning(node) for node in top.child("warnings").items()),
         invocations=tuple(_read_invocation(node) for node in top.child("invocations").items()),
     )
+    _check_picks(run)
+    return run
+
+
+def _check_picks(run: TuningRun) -> None:
+    """Raise RunFileError where a size is recommended that is none of the run's: whoever reads it looks that up."""
+    picks = {run.recommendation.memory_mb, *map(run.recommendation.pick, STRATEGIES)}
+    unknown = picks - {size.memory_mb for size in run.sizes} - {None}
+    if unknown:
+        named = min(filter(None, unknown))
+        raise RunFileError(f"the run file, 'recommendation' names {named} MB, which is none of its 'sizes'")
 
 
 def _read_pricing(node: Node) -> PricesUsed:

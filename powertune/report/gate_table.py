@@ -12,8 +12,9 @@ _COLORS = {"fails": "bold red", "noted": "yellow", "waived": "yellow", "unknown"
 def render(result: GateResult, style: Style) -> str:
     """Return the table, `style.width` columns wide at most where the terminal allows it."""
     screen = Screen(style)
-    verdict_color = _COLORS["fails" if result.fails else "passes"] if result.judgements else ""
-    screen.say(verdicts.headline(result), verdict_color)
+    states = {verdicts.state(judgement) for judgement in result.judgements}
+    verdict = "fails" if result.fails else "unknown" if states == {"unknown"} else "passes"
+    screen.say(verdicts.headline(result), _COLORS[verdict] if states else "")
     if counts := verdicts.tally(result):
         screen.say(counts, "dim")
     if result.judgements:

@@ -12,9 +12,10 @@ from powertune.model.recommendation import Change
 from powertune.model.size_profile import SizeProfile
 from powertune.report import words
 
-State = Literal["fails", "waived", "noted", "passes"]
-_STATES: tuple[State, ...] = ("fails", "noted", "waived", "passes")
-"""Worst first. `noted`: there are findings, of a severity that is not to fail the gate."""
+State = Literal["fails", "waived", "noted", "unknown", "passes"]
+_STATES: tuple[State, ...] = ("fails", "noted", "waived", "unknown", "passes")
+"""Worst first. `noted`: there are findings, of a severity that is not to fail the gate.
+`unknown`: no check could tell."""
 _RESULTS = ("fail", "unknown", "pass")
 _ON_SIZE = ("over-provisioned", "under-provisioned")
 
@@ -72,7 +73,8 @@ def state(judgement: Judgement) -> State:
     if judgement.fails:
         return "fails"
     if not judgement.findings:
-        return "passes"
+        could_tell = not judgement.checks or any(check.result == "pass" for check in judgement.checks)
+        return "passes" if could_tell else "unknown"
     return "waived" if all(check.waiver for check in judgement.findings) else "noted"
 
 
@@ -101,11 +103,19 @@ def headline(result: GateResult) -> str:
     failed = sum(judgement.fails for judgement in result.judgements)
     if not count:
         return "No function was judged"
-    if not failed:
-        return "The function passes" if count == 1 else f"All {count:,} functions pass"
+    untold = sum(state(judgement) == "unknown" for judgement in result.judgements)
     if count == 1:
-        return "The function fails"
-    return f"{failed:,} of {count:,} functions {'fails' if failed == 1 else 'fail'}"
+        return (
+            "The function fails" if failed else "The function could not be judged" if untold else "The function passes"
+        )
+    if untold == count:
+        return f"None of {count:,} functions could be judged"
+    untold_too = f", {untold:,} could not be judged" if untold else ""
+    if failed:
+        return f"{failed:,} of {count:,} functions {'fails' if failed == 1 else 'fail'}{untold_too}"
+    if untold:
+        return f"{count - untold:,} of {count:,} functions {'passes' if count - untold == 1 else 'pass'}{untold_too}"
+    return f"All {count:,} functions pass"
 
 
 def tally(result: GateResult) -> str:

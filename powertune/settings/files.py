@@ -14,6 +14,7 @@ from powertune.model.run_warning import RunWarning
 
 PROJECT_FILE, SHARED_FILE, USER_FILE = "powertune.toml", "pyproject.toml", "config.toml"
 _SHARED_TABLE = ("tool", "powertune")
+_MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,10 @@ def _read(path: Path, kind: Literal["project", "user"], shown: str, *, only_if_s
     With `only_if_said` a file that does not even hold the word is not parsed: most of these are no affair of ours.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise BadInputError(f"{text.printable(shown)} is larger than 1 MB", hint="name a file with settings")
         if only_if_said and b"powertune" not in raw:
             return None
         import tomllib  # noqa: PLC0415 - late, as it takes time to load

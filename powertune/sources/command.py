@@ -167,7 +167,7 @@ class CommandSource:
                 run.wall_ms,
                 memory_growth_mb=0.0,
                 status=run.status,
-                error=run.error,
+                error=None if run.error is None else self._deployment.masked(run.error),
                 cold=run.is_first or not self._calls.all,
                 payload=event.name if self._events.weights else None,
             )

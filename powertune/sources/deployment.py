@@ -14,6 +14,8 @@ from powertune.errors import BadInputError, UsageError
 
 # What would lead the function's interpreter to another's libraries.
 _OF_OUR_INTERPRETER = ("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+_SHORTEST_SECRET = 6
+"""In characters. What is shorter, such as `true` or `prod`, is a word like others."""
 _QUOTES = ('"', "'")
 
 
@@ -36,6 +38,14 @@ class Deployment:
     def is_isolated(self) -> bool:
         """Whether it runs in a process of its own."""
         return self.isolate or self.python is not None
+
+    def masked(self, words: str) -> str:
+        """Return words with `$NAME` for what its environment variables hold: errors quote passwords."""
+        for name, value in sorted(self.environment.items(), key=lambda item: len(item[1]), reverse=True):
+            for quoted in (value, text.printable(value, limit=len(words))):
+                if len(quoted) >= _SHORTEST_SECRET:
+                    words = words.replace(quoted, f"${name}")
+        return words
 
 
 def log_stream_name() -> str:

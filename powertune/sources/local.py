@@ -115,7 +115,7 @@ class LocalSource:
         with ExitStack() as stack:
             self._progress.begin(f"importing {self.handler_name}")
             stack.push(self._leave)
-            with aside(self._preload) if self._deployment.is_isolated else nullcontext():
+            with aside(self._preload) if self._deployment.is_isolated else nullcontext(), self._masked():
                 self._handler = self._open()
             self._calls.begin()
             self._progress.begin(f"calling {self.handler_name} for the first time")
@@ -246,7 +246,9 @@ class LocalSource:
             raise ValueError("no event, or no handler")  # there are as many as were checked for
         is_first = self._is_fresh
         call = self._handler.call(self._counter.filled(event.payload), timeout_s=self._timeout_s)
-        self._calls.all.append(replace(call, cold=is_first, payload=event.name if self._events.weights else None))
+        error = None if call.error is None else self._deployment.masked(call.error)
+        name = event.name if self._events.weights else None
+        self._calls.all.append(replace(call, error=error, cold=is_first, payload=name))
         self._is_fresh = not self._handler.alive
         if self._yardstick and isinstance(self._handler, IsolatedHandler):
             self._yardstick.lay(self._handler.pid)
@@ -261,13 +263,21 @@ class LocalSource:
         else:
             yield launch
 
+    @contextmanager
+    def _masked(self) -> Iterator[None]:
+        """Keep what environment variables hold out of what is told of an import that fails."""
+        try:
+            yield
+        except PowertuneError as error:
+            raise type(error)(self._deployment.masked(error.message), hint=error.hint) from None
+
     def _measure_inits(self, launch: Launch) -> None:
         """Import the handler in fresh interpreters, one after the other, as far as time allows."""
         self._progress.begin(f"importing {self.handler_name} in a fresh interpreter")
         launch = replace(launch, silent=True)
         while len(self._inits) < _INIT_RUNS and sum(init.init_ms for init in self._inits) < _INIT_BUDGET_MS:
             try:
-                with IsolatedHandler(launch) as fresh:
+                with self._masked(), IsolatedHandler(launch) as fresh:
                     self._inits.append(fresh.init)
             except PowertuneError as error:
                 if self._inits:  # it may have changed what it is imported from

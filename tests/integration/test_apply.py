@@ -1,5 +1,7 @@
 """`powertune apply` and functions taken from templates, as people use them."""
 
+import errno
+import io
 import json
 import os
 import stat
@@ -61,6 +63,13 @@ class Done:
     code: int
     out: str
     err: str
+
+
+class Full(io.StringIO):
+    """An output that has no room left."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 Command = Callable[..., Done]
@@ -145,6 +154,17 @@ def test_a_patch_is_printed_and_nothing_written(powertune: Command, saved: Calla
     assert changed_lines() == []
 
 
+@pytest.mark.parametrize("options", [["--diff"], []])
+def test_an_output_that_is_full_is_no_bug(
+    saved: Callable[..., str], capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    run = saved({"orders-prod": 256})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", Full())
+        assert main(["apply", run, "--template", "template.yaml", *options]) == 3
+    assert "standard output cannot be written" in capfd.readouterr().err
+
+
 def test_a_patch_can_be_applied_by_git(
     powertune: Command, saved: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +173,32 @@ def test_a_patch_can_be_applied_by_git(
     Path("memory.patch").write_bytes(done.out.encode())
     assert os.system("git apply memory.patch") == 0  # noqa: S605, S607 - the shell's own line, as the README has it
     assert len(changed_lines()) == 1
+
+
+def test_what_is_written_into_a_template_of_cdk_is_said_not_to_last(
+    powertune: Command, saved: Callable[..., str]
+) -> None:
+    run = saved({"orders-prod": 256})
+    assert "cdk synth" not in powertune("apply", run, "--template", "template.yaml", "--diff").err
+    properties = {"FunctionName": "orders-prod", "Handler": "shop.orders", "Runtime": "python3.13", "MemorySize": 512}
+    resource = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": properties,
+        "Metadata": {"aws:cdk:path": "Shop/Orders/Resource"},
+    }
+    Path("Shop.template.json").write_text(json.dumps({"Resources": {"Orders": resource}}, indent=1), encoding="utf-8")
+    done = powertune("apply", run, "--template", "Shop.template.json")
+    assert (done.code, done.out) == (0, "Orders: 512 to 256 MB  (Shop.template.json:9)\n")
+    assert "set memorySize in the app's code" in done.err
+
+
+def test_a_plan_of_terraform_is_said_to_be_of_before(powertune: Command, saved: Callable[..., str]) -> None:
+    service = Path(__file__).parents[1] / "data" / "sample_service"
+    for name in ("main.tf", "plan.json"):
+        Path(name).write_bytes((service / name).read_bytes())
+    done = powertune("apply", saved({"Audit": 256}), "--template", "plan.json", "--function", "*audit")
+    assert (done.code, done.out) == (0, "aws_lambda_function.audit: 3008 to 256 MB  (main.tf:64)\n")
+    assert "make it anew before the next gate" in done.err
 
 
 def test_another_pick_can_be_asked_for(powertune: Command, saved: Callable[..., str]) -> None:
@@ -236,6 +282,12 @@ def test_what_cannot_be_applied_is_said_with_a_way_out(
     assert said in done.err
 
 
+def test_a_run_that_cannot_be_read_is_not_said_to_hold_none(powertune: Command) -> None:
+    done = powertune("apply", "nope.json", "--template", "template.yaml")
+    assert done.code == 3
+    assert "nope.json cannot be read: No such file or directory" in done.err
+
+
 def test_a_run_of_a_function_that_the_template_does_not_have_is_refused(
     powertune: Command, saved: Callable[..., str]
 ) -> None:
@@ -274,6 +326,24 @@ def test_a_dry_run_does_not_say_which_live_function_is_meant(believable: Believa
 
 
 # --- functions of templates ---
+
+
+@pytest.mark.parametrize("options", [[], ["--isolate"]])
+@pytest.mark.parametrize("where", ["def handler(event, context):\n    ", ""])
+def test_an_error_that_quotes_a_value_of_the_environment_is_told_with_its_name(
+    powertune: Command, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
+) -> None:
+    monkeypatch.chdir("code")
+    monkeypatch.syspath_prepend(".")
+    fails = f"import os\n{where}raise ValueError('no such host: ' + os.environ['DATABASE_URL'])\n"
+    Path("quotes.py").write_text(fails, encoding="utf-8")
+    sys.modules.pop("quotes", None)
+    url = "DATABASE_URL=postgres://me:hunter2@db"
+    done = powertune("dry-run", "quotes:handler", "--env", url, *options, "--save", "run.json")
+    assert done.code == 5
+    assert "no such host: $DATABASE_URL" in done.err
+    saved = Path("run.json").read_text(encoding="utf-8") if Path("run.json").exists() else ""
+    assert "hunter2" not in done.out + done.err + saved
 
 
 def run_file(done: Done) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from powertune.cli.app import app as powertune_app
 from powertune.cli.completion import function_names
 from powertune.cli.main import main
 
@@ -79,11 +80,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def completed(line: str) -> list[str]:
+def completed(line: str, of: typer.Typer = app) -> list[str]:
     """Return what bash would offer for the last word of `line`, of a command that has a template or several."""
     words = ["powertune", *line.split(" ")]
     done = CliRunner().invoke(
-        app,
+        of,
         prog_name="powertune",
         env={"_POWERTUNE_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)},
     )
@@ -101,6 +102,10 @@ def test_functions_of_the_template_on_the_line_are_completed() -> None:
     Path("more.yaml").write_text(TEMPLATE.replace("OrdersZebra", "OrdersZoo"), encoding="utf-8")
     several = "judge --template template.yaml --template more.yaml --function OrdersZ"
     assert completed(several) == ["OrdersZebra", "OrdersZoo"]
+
+
+def test_the_function_that_a_dry_run_takes_by_its_name_is_completed() -> None:
+    assert completed("dry-run --template template.yaml OrdersZ", powertune_app) == ["OrdersZebra"]
 
 
 def test_functions_of_the_template_in_settings_are_completed() -> None:

@@ -81,3 +81,17 @@ def test_programs_and_libraries_of_layers_are_found_first_those_of_the_last_laye
 
 def test_the_values_of_a_deployment_are_not_in_its_text() -> None:
     assert "secret" not in repr(Deployment(environment={"KEY": "secret"}))
+
+
+@pytest.mark.parametrize(
+    ("environment", "words", "masked"),
+    [
+        ({"TOKEN": "abcdef"}, "bad token abcdef, abcdef", "bad token $TOKEN, $TOKEN"),
+        ({"URL": "db://abcdef", "TOKEN": "abcdef"}, "no db://abcdef", "no $URL"),
+        ({"KEY": "line one\nline two"}, "cannot read line one line two", "cannot read $KEY"),
+        ({"DEBUG": "true", "BLANK": " " * 8, "NONE": ""}, "that is true", "that is true"),
+        ({"TOKEN": "abcdef"}, "", ""),
+    ],
+)
+def test_values_of_the_environment_are_told_by_name(environment: dict[str, str], words: str, masked: str) -> None:
+    assert Deployment(environment=environment).masked(words) == masked

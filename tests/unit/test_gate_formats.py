@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -324,3 +325,23 @@ def test_a_run_is_not_written_in_a_format_of_the_gate(path: str) -> None:
         return
     with pytest.raises(UsageError, match="does not end in a format"):
         format_of(path, FORMATS)
+
+
+def _told(function: str, *results: Literal["pass", "unknown"]) -> Judgement:
+    checks = [Check("max-p95", result, "error", "as measured") for result in results]
+    return Judgement(function, "insufficient-data", None, None, tuple(checks))
+
+
+@pytest.mark.parametrize(
+    ("judgements", "headline"),
+    [
+        ([_told("a", "unknown")], "The function could not be judged"),
+        ([_told("a", "unknown"), _told("b", "unknown")], "None of 2 functions could be judged"),
+        ([_told("a", "pass", "unknown"), _told("b", "unknown")], "1 of 2 functions passes, 1 could not be judged"),
+        ([_told("a", "pass"), _told("b", "pass", "unknown")], "All 2 functions pass"),
+    ],
+)
+def test_what_could_not_be_judged_is_not_said_to_pass(judgements: list[Judgement], headline: str) -> None:
+    result = GateResult(tuple(judgements))
+    for format_name in ("table", "markdown", "github"):
+        assert headline in render_gate(result, format_name, Style(width=80))

@@ -202,6 +202,24 @@ def test_kernels_that_disagree_on_how_the_machines_compare_make_the_interval_wid
         assert check_of(dry(120.0), torn).result != "fail"
 
 
+def test_neighbours_that_slow_kernels_more_than_the_function_make_no_regression() -> None:
+    # Unchanged code on one machine, first while others used its two cores, then alone.
+    def measured(cpu_ms: float, digests: tuple[float, float], words: tuple[float, float]) -> TuningRun:
+        run = dry(cpu_ms, 0.0)
+        kernels = {
+            name: {"kernel_ms": kernel_ms, "calls": calls, "error": 0.007}
+            for name, (kernel_ms, calls) in (("digests", digests), ("words", words))
+        }
+        return replace(run, source={**run.source, "yardstick": {"cpu": "Some CPU", "kernels": kernels}})
+
+    busy = measured(25.15, (3.761, 6.768), (2.973, 8.687))
+    alone = measured(18.2, (2.417, 7.5), (1.639, 10.93))
+    assert check_of(alone, busy).result != "fail"
+    slower = measured(18.2 * 1.25, (2.417, 7.5 * 1.25), (1.639, 10.93 * 1.25))
+    assert check_of(slower, busy).result == "fail"
+    assert check_of(slower, alone).result == "fail"
+
+
 def test_waiting_is_compared_as_it_is() -> None:
     assert compared(dry(10.0, 300.0), dry(10.0, 250.0)).duration_pct().value == pytest.approx(18, abs=1)
     assert check_of(dry(10.0, 300.0, machine=0.8), dry(10.0, 250.0)).result == "fail"

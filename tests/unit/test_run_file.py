@@ -203,6 +203,14 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 # Complaints.
 
 
+@pytest.mark.parametrize("pick", ["memory_mb", "cost", "speed", "balanced"])
+def test_a_recommended_size_is_one_of_the_sizes(pick: str) -> None:
+    document = to_dict(FULL)
+    document["recommendation"][pick] = 777 if pick == "memory_mb" else {"memory_mb": 777}
+    with pytest.raises(RunFileError, match="'recommendation' names 777 MB, which is none of its 'sizes'"):
+        from_dict(document)
+
+
 @pytest.mark.parametrize("version", [2, 99])
 def test_a_newer_run_file_is_refused_with_both_versions(version: int) -> None:
     document = {**to_dict(FULL), "schema_version": version}

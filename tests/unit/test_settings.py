@@ -385,6 +385,10 @@ def test_nesting_without_end_is_an_error_like_another() -> None:
     assert just_parsed.origin("a") == "powertune.toml:1"
 
 
+def test_a_file_that_is_far_too_large_for_settings_is_not_read_to_its_end() -> None:
+    assert "powertune.toml is larger than 1 MB" in complaint("#" * 1_000_001)
+
+
 def test_a_named_file_is_the_only_one_and_an_empty_name_stands_for_none() -> None:
     Path("user").mkdir()
     Path("user/config.toml").write_text("discount = 9", encoding="utf-8")
