@@ -88,7 +88,7 @@ def judged(
     ]
     waivers = Waivers(settings.waivers, datetime.now(UTC).date())
     result = gate(judgements, waivers, (*warnings, *baseline.warnings))
-    return replace(result, next_command=_next_command(result, templates, delivery.save))
+    return replace(result, next_command=_next_command(result, templates, patterns, delivery.save))
 
 
 def _held_against(
@@ -112,12 +112,13 @@ def _said(choosing: options.Choosing, pricing: options.Pricing) -> "Options":
     return said
 
 
-def _next_command(result: GateResult, templates: Sequence[str], saved: str | None) -> str:
-    """Return the command that mends what is badly sized; empty where nothing is, or no template is known."""
+def _next_command(result: GateResult, templates: Sequence[str], patterns: Sequence[str], saved: str | None) -> str:
+    """Return the next command to mend what is badly sized; empty where nothing is, or no template is known."""
     badly_sized = [one for one in result.judgements if one.outcome in ("over-provisioned", "under-provisioned")]
     if not badly_sized or not templates:
         return ""
     named = [word for template in templates for word in ("--template", template)]
-    run = saved or "gate.json"
-    apply = shlex.join(["powertune", "apply", run, *named])
-    return apply if saved else f"{shlex.join(['powertune', 'gate', *named, '--save', run])}; {apply}"
+    if saved:
+        return shlex.join(["powertune", "apply", saved, *named])
+    chosen = [word for pattern in patterns for word in ("--function", pattern)]
+    return shlex.join(["powertune", "gate", *named, *chosen, "--save", "gate.json"])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from powertune import text
 from powertune.gate import regression
-from powertune.gate.figures import Figure, p95_at, per_million_at
+from powertune.gate.figures import Figure, is_scaled, p95_at, per_million_at
 from powertune.gate.rules import SEVERITY_OF
 from powertune.gate.sizing import Sizing
 from powertune.model.budgets import Budgets
@@ -61,7 +61,16 @@ def interval_in_words(figure: Figure, unit: str) -> str:
     return f" (interval {low} to {high})"
 
 
-def size_checks(sizing: Sizing) -> Iterator[Check]:
+def _more_runs(run: TuningRun) -> str:
+    """Return what to do where more runs would tell: how depends on where they come from."""
+    if is_scaled(run):
+        return "more runs would tell: --samples; a dry run is surer with --calibrate"
+    if run.source.get("kind") == "aws":
+        return "more runs would tell: powertune tune FUNCTION --search full --samples 50"
+    return "more recorded runs would tell"
+
+
+def size_checks(run: TuningRun, sizing: Sizing) -> Iterator[Check]:
     """Yield the checks of the memory size: both that it could break pass where it is optimized."""
     figure, limit = sizing.worse_pct, sizing.margin_pct
     unit = "%" if figure else ""
@@ -73,10 +82,11 @@ def size_checks(sizing: Sizing) -> Iterator[Check]:
             hint = f"set it to {sizing.recommended_memory_mb} MB: powertune apply writes it into the template"
             yield check(sizing.outcome, "fail", sizing.message, hint, figure=figure, limit=limit, unit=unit)
         case "insufficient-data":
-            yield check(sizing.outcome, "unknown", sizing.message, "give more runs, or measure more with --samples")
+            yield check(sizing.outcome, "unknown", sizing.message, _more_runs(run))
         case "inconclusive":
-            hint = "more runs would tell: --samples; a dry run is surer with --calibrate"
-            yield check(sizing.outcome, "unknown", sizing.message, hint, figure=figure, limit=limit, unit=unit)
+            yield check(
+                sizing.outcome, "unknown", sizing.message, _more_runs(run), figure=figure, limit=limit, unit=unit
+            )
 
 
 def failure_checks(run: TuningRun, own: SizeProfile) -> Iterator[Check]:
@@ -96,17 +106,22 @@ def failure_checks(run: TuningRun, own: SizeProfile) -> Iterator[Check]:
 
 def budget_checks(run: TuningRun, own: SizeProfile, budgets: Budgets) -> Iterator[Check]:
     """Yield a check of each budget, at the configured size."""
+    more = _more_runs(run)
     if budgets.max_p95_ms is not None:
-        yield _budget_check("max-p95", "p95", p95_at(run, own), budgets.max_p95_ms, "ms")
+        yield _budget_check("max-p95", "p95", p95_at(run, own), budgets.max_p95_ms, "ms", more)
     if budgets.max_usd_per_million is not None:
         cost = per_million_at(run, own) if run.pricing.currency == "USD" else None
-        yield _budget_check("max-usd-per-million", "the cost", cost, budgets.max_usd_per_million, "USD per million")
+        yield _budget_check(
+            "max-usd-per-million", "the cost", cost, budgets.max_usd_per_million, "USD per million", more
+        )
     if budgets.max_memory_mb is not None:
         size = float(own.memory_mb)
-        yield _budget_check("max-memory", "the memory", Figure(size, (size, size)), float(budgets.max_memory_mb), "MB")
+        yield _budget_check(
+            "max-memory", "the memory", Figure(size, (size, size)), float(budgets.max_memory_mb), "MB", more
+        )
 
 
-def _budget_check(rule: str, what: str, figure: Figure | None, limit: float, unit: str) -> Check:
+def _budget_check(rule: str, what: str, figure: Figure | None, limit: float, unit: str, more_runs: str) -> Check:
     if figure is None:
         return check(rule, "unknown", f"{what} is not known at this size", "give runs", limit=limit, unit=unit)
     result, most = figure.above(limit), in_unit(limit, unit)
@@ -115,7 +130,7 @@ def _budget_check(rule: str, what: str, figure: Figure | None, limit: float, uni
         "fail": (f"over {most}", "mend the function or its size, or raise the budget"),
         "unknown": (
             f"and whether it is over {most} cannot be told",
-            "more runs would tell: --samples; for a dry run --calibrate",
+            more_runs,
         ),
     }[result]
     message = f"{what} is {in_unit(figure.value, unit)}{interval_in_words(figure, unit)}, {verdict}"
@@ -147,7 +162,7 @@ def regression_checks(
         hint = {
             "pass": "",
             "fail": "find what made it so, or accept it as the new baseline: powertune gate --save FILE",
-            "unknown": "more runs would tell: --samples",
+            "unknown": _more_runs(run),
         }[result]
         change = f"{in_unit(figure.value, '%')}{interval_in_words(figure, '%')}"
         message = f"at {memory_mb} MB, against the baseline: {shown}, {change}, limit {limit_pct:+g} %"

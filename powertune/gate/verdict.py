@@ -64,7 +64,7 @@ def judge(subject: Subject, run: TuningRun, demands: Demands, baseline: TuningRu
     else:
         margin_pct = MARGIN_PCT if budgets.min_saving_pct is None else budgets.min_saving_pct
         sizing = judge_size(run, memory_mb, margin_pct=margin_pct, max_memory_mb=budgets.max_memory_mb)
-        checks += size_checks(sizing)
+        checks += size_checks(run, sizing)
         own = profile_at(run, memory_mb)
         if own is not None:
             checks += failure_checks(run, own)
