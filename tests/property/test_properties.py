@@ -739,21 +739,25 @@ verdicts = st.none() | st.builds(
     st.none() | st.tuples(numbers, numbers),
     st.dictionaries(memory_sizes, st.integers(0, 10**6), max_size=2),
 )
-recommendations = st.builds(
-    Recommendation,
-    st.sampled_from(STRATEGIES),
-    optional_memory,
-    st.sampled_from(CONFIDENCES),
-    optional_memory,
-    optional_memory,
-    optional_memory,
-    st.lists(some_text, max_size=2).map(tuple),
-    st.none() | st.builds(Change, numbers, numbers, duration_verdict=verdicts, cost_verdict=verdicts),
-    verdicts,
-    st.lists(memory_sizes, max_size=3).map(tuple),
-    st.lists(some_text, max_size=2).map(tuple),
-    st.none() | st.integers(1, 900),
-)
+
+
+def recommendations(sizes: Sequence[SizeProfile]) -> st.SearchStrategy[Recommendation]:
+    picks = st.sampled_from([None, *(size.memory_mb for size in sizes)])
+    return st.builds(
+        Recommendation,
+        st.sampled_from(STRATEGIES),
+        picks,
+        st.sampled_from(CONFIDENCES),
+        picks,
+        picks,
+        picks,
+        st.lists(some_text, max_size=2).map(tuple),
+        st.none() | st.builds(Change, numbers, numbers, duration_verdict=verdicts, cost_verdict=verdicts),
+        verdicts,
+        st.lists(memory_sizes, max_size=3).map(tuple),
+        st.lists(some_text, max_size=2).map(tuple),
+        st.none() | st.integers(1, 900),
+    )
 
 
 @st.composite
@@ -762,6 +766,7 @@ def runs(draw: st.DrawFn) -> TuningRun:
     architecture = draw(st.sampled_from(ARCHITECTURES))
     kind = draw(st.sampled_from(["aws", "local", "recorded", "insights", "custom"]))
     details = draw(st.dictionaries(some_text, st.none() | st.booleans() | numbers | some_text, max_size=3))
+    sizes = draw(st.lists(profiles(currency), max_size=3))
     return TuningRun(
         tool_version=draw(some_text),
         created_at=draw(st.datetimes()).isoformat() + "Z",
@@ -777,8 +782,8 @@ def runs(draw: st.DrawFn) -> TuningRun:
         pricing=PricesUsed(
             draw(some_text), architecture, currency, draw(optional_text), draw(amounts), draw(amounts), "list"
         ),
-        sizes=tuple(draw(st.lists(profiles(currency), max_size=3))),
-        recommendation=draw(recommendations),
+        sizes=tuple(sizes),
+        recommendation=draw(recommendations(sizes)),
         spent=Spent(draw(st.integers(0, 10**6)), draw(amounts)),
         warnings=tuple(draw(st.lists(st.builds(RunWarning, codes, some_text, some_text, optional_memory), max_size=2))),
         invocations=tuple(draw(st.lists(invocations, max_size=3))),
