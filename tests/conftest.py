@@ -35,7 +35,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; look at the diff")
-    parser.addoption("--every-call", action="store_true", help="crash runs at every call to AWS, not at every fifth")
+    parser.addoption("--every-call", action="store_true", help="crash runs at every call to AWS, not at every eighth")
 
 
 @pytest.fixture

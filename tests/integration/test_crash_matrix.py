@@ -1,6 +1,6 @@
 """However and wherever a run ends, the function is as it was before: crashes at every single call to AWS.
 
-Kills after every call are always tried. Of the other ways to end, each takes every fifth call unless `--every-call`
+Kills after every call are always tried. Of the other ways to end, each takes every eighth call unless `--every-call`
 is given, and each starts at another: what AWS has seen before call n is what it had seen after call n-1.
 """
 
@@ -33,7 +33,7 @@ FEWEST_CALLS = 45
 MOSTLY_CHANGED = 35
 """Of these, the calls around which the function is not as before."""
 NOTHING_LEFT = "There is nothing to put back.\n"
-USUAL_STEP = 5
+USUAL_STEP = 8
 MOMENTS = pytest.mark.parametrize("moment", ["before", "after"])
 
 

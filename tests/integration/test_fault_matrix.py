@@ -933,9 +933,12 @@ PLACES = [
 
 
 @pytest.mark.parametrize("deploy", DEPLOYS.values(), ids=DEPLOYS)
-def test_nothing_is_put_back_over_somebody_elses_deploy(world: World, deploy: dict[str, Any]) -> None:
+def test_nothing_is_put_back_over_somebody_elses_deploy(
+    world: World, deploy: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
     stopped = 0
-    for operation, nth in PLACES if deploy in (DEPLOYS["code"], DEPLOYS["memory"]) else PLACES[1::3]:
+    is_full = request.config.getoption("--every-call") or deploy == DEPLOYS["code"]
+    for operation, nth in PLACES if is_full else PLACES[1::3]:
         world.server.reset()
         world.server.time_scale = 0
         create(world.server)

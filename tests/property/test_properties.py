@@ -577,7 +577,6 @@ def scaled(size: SizeProfile, factor: float) -> SizeProfile:
     return replace(size, cost=cost, expected=expected)
 
 
-@settings(max_examples=100)
 @given(tables(), choices)
 def test_a_pick_is_one_of_the_sizes_that_qualify(sizes: list[SizeProfile], choice: Choice) -> None:
     found = recommend(sizes, choice)
