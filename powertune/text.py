@@ -1,6 +1,5 @@
 """Text from outside made safe to show, and numbers made readable. Pure; used wherever something reaches a person."""
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -47,6 +46,8 @@ def inert(drawn: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `did you mean a, b?` for the names in `known` that are close to `word`, or an empty string."""
+    import difflib  # noqa: PLC0415 - only slips of the pen need it
+
     names = {name.lower(): name for name in known}
     word = word[:100].lower()  # what is longer is near to nothing
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.5)

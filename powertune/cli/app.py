@@ -1,36 +1,73 @@
-"""The Typer application: its commands and `--version`."""
+"""The Typer application: its commands and `--version`. A command is loaded when it is run or asked about.
+
+All of them together take a tenth of a second to load, which an answer such as `--version` need not wait for.
+"""
 
 import inspect
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from powertune import __version__
-from powertune.cli import (
-    apply,
-    compare,
-    completion,
-    config,
-    doctor,
-    dry_run,
-    estimate,
-    gate,
-    options,
-    policy,
-    prices,
-    report,
-    restore,
-    tune,
+
+_COMMANDS = (
+    "tune",
+    "dry-run",
+    "estimate",
+    "gate",
+    "apply",
+    "report",
+    "compare",
+    "prices",
+    "restore",
+    "policy",
+    "doctor",
+    "config",
+    "completion",
 )
+"""In the order of --help. The module and the function of each have its name, with `_` for `-`."""
+_CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+class _OnDemand(Mapping[str, Any]):
+    """Commands by name, each made when it is first asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in _COMMANDS:
+            raise KeyError(name)
+        return _make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class _Root(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _OnDemand()  # type: ignore[assignment] # nothing is ever added
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - as Typer calls it
+        return list(self.commands)
+
 
 app = typer.Typer(
     name="powertune",
+    cls=_Root,
     help="Pick the memory size of an AWS Lambda function from measurements: for cost, for speed, or balanced.",
     epilog="Start with: powertune dry-run powertune.examples.primes:handler -p @primes",
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_CONTEXT_SETTINGS,
 )
 
 
@@ -52,6 +89,28 @@ def _root(
     pass
 
 
+@cache
+def _make(name: str) -> Any:
+    """Return a command as Typer makes it, from the function that its module has."""
+    from powertune.cli import options  # noqa: PLC0415 - not for --version
+
+    module_name = name.replace("-", "_")
+    module = import_module(f"powertune.cli.{module_name}")
+    function = getattr(module, module_name)
+    own = typer.Typer(
+        name=name, add_completion=False, rich_markup_mode=app.rich_markup_mode, context_settings=_CONTEXT_SETTINGS
+    )
+    callback = function if name == "completion" else options.command(function)
+    inner = getattr(module, "SUBCOMMANDS", {})
+    if inner:
+        own.callback(invoke_without_command=True, help=_help(function, module.EXAMPLES))(callback)
+        for inner_name, (inner_function, examples) in inner.items():
+            own.command(inner_name, help=_help(inner_function, examples))(options.command(inner_function))
+    else:
+        own.command(name, help=_help(function, module.EXAMPLES))(callback)
+    return get_command(own)
+
+
 def _help(function: Callable[..., None], examples: str) -> str:
     """Return what --help says of a command: in a sentence, then by example, then at length.
 
@@ -60,25 +119,3 @@ def _help(function: Callable[..., None], examples: str) -> str:
     paragraphs = [*inspect.cleandoc(function.__doc__ or "").split("\n\n")]
     summary, *rest = (" ".join(paragraph.split()) for paragraph in paragraphs)
     return "\n\n".join([summary, *inspect.cleandoc(examples).split("\n\n"), *rest])
-
-
-def _add(group: typer.Typer, name: str, function: Callable[..., None], examples: str) -> None:
-    group.command(name, help=_help(function, examples))(options.command(function))
-
-
-_add(app, "tune", tune.tune, tune.EXAMPLES)
-_add(app, "dry-run", dry_run.dry_run, dry_run.EXAMPLES)
-_add(app, "estimate", estimate.estimate, estimate.EXAMPLES)
-_add(app, "gate", gate.gate, gate.EXAMPLES)
-_add(app, "apply", apply.apply, apply.EXAMPLES)
-_add(app, "report", report.report, report.EXAMPLES)
-_add(app, "compare", compare.compare, compare.EXAMPLES)
-prices_app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
-prices_app.callback(invoke_without_command=True)(options.command(prices.prices))
-_add(prices_app, "refresh", prices.refresh, prices.REFRESH_EXAMPLES)
-app.add_typer(prices_app, name="prices", help=_help(prices.prices, prices.EXAMPLES))
-_add(app, "restore", restore.restore, restore.EXAMPLES)
-_add(app, "policy", policy.policy, policy.EXAMPLES)
-_add(app, "doctor", doctor.doctor, doctor.EXAMPLES)
-_add(app, "config", config.config, config.EXAMPLES)
-app.command("completion", help=_help(completion.completion, completion.EXAMPLES))(completion.completion)

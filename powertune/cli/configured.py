@@ -88,7 +88,7 @@ def settings_of(context: typer.Context) -> "Settings":
         from powertune.settings import load  # noqa: PLC0415 - only commands that run need it
 
         root = context.find_root()
-        settings = load(_here(), os.environ, schema_of(root.command), config=root.params["_config"])
+        settings = load(_here(), os.environ, lambda: schema_of(root.command), config=root.params["_config"])
         context.meta[_KEPT] = settings
     kept: Settings = context.meta[_KEPT]
     return kept

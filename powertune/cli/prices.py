@@ -23,7 +23,6 @@ Examples: powertune prices --region eu-central-1
 
 powertune prices --explain 512:143 --invocations-per-month 3000000 --free-tier
 """
-REFRESH_EXAMPLES = "Example: powertune prices refresh --region eu-central-1"
 
 _MB_MS = re.compile(
     r"\s*(?P<mb>[0-9]{1,9})\s*(?:MB)?\s*[:=]\s*(?P<ms>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?:ms)?\s*", re.IGNORECASE
@@ -193,3 +192,7 @@ def _warn(message: str, hint: str) -> None:
     print(f"Warning: {text.printable(message, limit=400)}", file=sys.stderr)
     if hint:
         print(f"  {hint}", file=sys.stderr)
+
+
+SUBCOMMANDS = {"refresh": (refresh, "Example: powertune prices refresh --region eu-central-1")}
+"""Function and examples of each command of this command's own."""

@@ -1,6 +1,6 @@
 """Settings from environment variables: POWERTUNE_TOLERANCE for all commands, POWERTUNE_TUNE_TOLERANCE for one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from powertune import text
 from powertune.errors import BadInputError
@@ -28,8 +28,17 @@ def variables_of(schema: Schema) -> Mapping[str, tuple[str | None, str]]:
     return own | {f"{PREFIX}{key}".upper(): (None, key) for options in schema.options.values() for key in options}
 
 
-def layer_of_environment(environ: Mapping[str, str], schema: Schema, warnings: list[RunWarning]) -> Layer:
-    """Return what the environment says. Adds to `warnings` variables that mean nothing here.
+def variables_set(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables that are about settings; an empty one is as good as none."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and value and name not in OTHER_VARIABLES
+    }
+
+
+def layer_of_environment(variables: Mapping[str, str], schema: Schema, warnings: list[RunWarning]) -> Layer:
+    """Return what the variables that are set say. Adds to `warnings` those that mean nothing here.
 
     Raises BadInputError for a value that the option does not take, and for what is left to the command line.
     """
@@ -37,7 +46,7 @@ def layer_of_environment(environ: Mapping[str, str], schema: Schema, warnings: l
     refused = {f"{PREFIX}{key}".upper(): why for key, why in schema.refused.items()}
     options: dict[str, dict[str, Setting]] = {command: {} for command in schema.options}
     # General variables first: those of one command outrank them.
-    for name, value in sorted(_set_variables(environ), key=lambda item: known.get(item[0], ("",))[0] is not None):
+    for name, value in sorted(variables.items(), key=lambda item: known.get(item[0], ("",))[0] is not None):
         if name in refused:
             raise BadInputError(
                 f"{name} is not for the environment: {refused[name]}", hint="unset it, and give it on the command line"
@@ -56,13 +65,6 @@ def layer_of_environment(environ: Mapping[str, str], schema: Schema, warnings: l
         for one in [command] if command else schema.reached_by(key):
             options[one][key] = _setting(name, value, schema, one, key)
     return Layer("environment", options=options)
-
-
-def _set_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the variables that are about settings; an empty one is as good as none."""
-    for name, value in environ.items():
-        if name.startswith(PREFIX) and value and name not in OTHER_VARIABLES:
-            yield name, value
 
 
 def _setting(name: str, value: str, schema: Schema, command: str, key: str) -> Setting:

@@ -101,7 +101,7 @@ def toml_blocks() -> list[str]:
 def test_the_examples_are_read_without_complaint(block: str, tmp_path: Path) -> None:
     assert "[tool.powertune" in block
     (tmp_path / "pyproject.toml").write_text(block, encoding="utf-8")
-    settings = load(tmp_path, {"POWERTUNE_CONFIG_DIR": "none"}, SCHEMA)
+    settings = load(tmp_path, {"POWERTUNE_CONFIG_DIR": "none"}, lambda: SCHEMA)
     assert settings.layers[1].file == "pyproject.toml"
 
 
@@ -109,7 +109,7 @@ def test_the_variables_of_the_examples_mean_something(tmp_path: Path) -> None:
     found = re.findall(r"`(POWERTUNE_\w+)=(.*?)`", DOCS.read_text(encoding="utf-8"))
     assert len(found) >= 3
     variables = {name: shlex.split(value)[0] for name, value in found}
-    assert not load(tmp_path, variables | {"POWERTUNE_CONFIG": ""}, SCHEMA).warnings
+    assert not load(tmp_path, variables | {"POWERTUNE_CONFIG": ""}, lambda: SCHEMA).warnings
 
 
 def test_the_commands_of_the_text_run(

@@ -117,7 +117,7 @@ def as_toml(value: Any) -> str:
 def complaint_about(document: str, folder: str) -> str | None:
     Path(folder, "powertune.toml").write_text(document, encoding="utf-8")
     try:
-        settings = load(Path(folder), {"POWERTUNE_CONFIG": "powertune.toml"}, SCHEMA)
+        settings = load(Path(folder), {"POWERTUNE_CONFIG": "powertune.toml"}, lambda: SCHEMA)
     except BadInputError as error:
         return error.message
     for command in SCHEMA.options:

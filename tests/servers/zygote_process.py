@@ -23,6 +23,8 @@ from quick_botocore import make_quick
 from zygote import CRASHED, Crash
 
 import powertune.cli.app
+import powertune.cli.restore
+import powertune.cli.tune
 import powertune.sources.aws.apply
 import powertune.sources.aws.processors
 import powertune.sources.aws.restore

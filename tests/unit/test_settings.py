@@ -39,7 +39,7 @@ def settings(
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     Path(file).write_text(text, encoding="utf-8")
     own = {"POWERTUNE_CONFIG_DIR": os.environ["POWERTUNE_CONFIG_DIR"]}
-    return load(Path.cwd(), own | dict(environment or {}), SCHEMA, config=config)
+    return load(Path.cwd(), own | dict(environment or {}), lambda: SCHEMA, config=config)
 
 
 def complaint(text: str, environment: Mapping[str, str] | None = None) -> str:
@@ -315,7 +315,7 @@ def test_paths_are_relative_to_the_file_that_names_them(monkeypatch: pytest.Monk
         encoding="utf-8",
     )
     monkeypatch.chdir("shop/deep")
-    found = load(Path.cwd(), {"POWERTUNE_CONFIG_DIR": "none"}, SCHEMA)
+    found = load(Path.cwd(), {"POWERTUNE_CONFIG_DIR": "none"}, lambda: SCHEMA)
     dry_run = found.defaults_for("dry-run")
     assert dry_run["payload"].value == "../../events/a.json"
     assert dry_run["save"].value == "../../out/run.json"
@@ -338,7 +338,7 @@ def test_the_nearest_folder_with_settings_counts_and_the_search_ends_at_the_repo
     monkeypatch.chdir(inner)
 
     def tolerance() -> Any:
-        found = load(inner, {"POWERTUNE_CONFIG_DIR": "none"}, SCHEMA).defaults_for("tune")
+        found = load(inner, {"POWERTUNE_CONFIG_DIR": "none"}, lambda: SCHEMA).defaults_for("tune")
         return found["tolerance"].value if found else None
 
     assert tolerance() is None
@@ -369,13 +369,13 @@ def test_a_file_of_another_user_is_left_out_and_that_is_said() -> None:
     Path("powertune.toml").write_text("python = '/tmp/evil'", encoding="utf-8")
     os.chown("powertune.toml", 12345, -1)
     inner = Path("inner").resolve()
-    found = load(inner, {"POWERTUNE_CONFIG_DIR": "none"}, SCHEMA)
+    found = load(inner, {"POWERTUNE_CONFIG_DIR": "none"}, lambda: SCHEMA)
     assert not found.defaults_for("dry-run")
     assert [(warning.code, warning.message) for warning in found.warnings] == [
         ("settings-of-others", "../powertune.toml belongs to another user, and is left out")
     ]
     os.chown(inner, 12345, -1)  # a checkout that belongs to somebody else altogether, as in a container
-    assert load(inner, {"POWERTUNE_CONFIG_DIR": "none"}, SCHEMA).defaults_for("dry-run")
+    assert load(inner, {"POWERTUNE_CONFIG_DIR": "none"}, lambda: SCHEMA).defaults_for("dry-run")
 
 
 def test_nesting_without_end_is_an_error_like_another() -> None:
