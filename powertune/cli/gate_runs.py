@@ -1,8 +1,9 @@
 """The runs that a gate judges: saved ones, recordings, and dry runs made on the spot."""
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from powertune.aws_lambda.memory import MAX_TIMEOUT_S
 from powertune.cli.from_template import from_template, where_it_runs, why_not_run
 from powertune.cli.gate_functions import GatedFunction
 from powertune.errors import BadInputError, FunctionFailedError
-from powertune.gate.verdict import Demands, failed, is_regression_open, regression_width, unresolved
+from powertune.gate.verdict import Demands, Subject, failed, is_regression_open, regression_width, unresolved
 from powertune.model.judgement import Judgement
 from powertune.model.tuning_run import TuningRun
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from powertune.sources.events import Events
 
 
-_MORE_LOOKS = 3
+_MORE_LOOKS = 5
 """How often a function runs again whose comparison with the baseline is left open."""
 
 
@@ -89,8 +90,8 @@ def dry_runs(
     """Run each function here, one after the other, and yield its run, or the judgement that it could not be run.
 
     Each runs in a process of its own, in the folder of its code. Where noise leaves open whether it got slower than in
-    the baseline, it runs again, and the run that tells more counts, whatever it tells. Raises PowertuneError for what
-    is wrong with options, payloads and settings: what is wrong with a function is for its judgement.
+    the baseline, it runs again. Raises PowertuneError for what is wrong with options, payloads and settings: what is
+    wrong with a function is for its judgement.
     """
     events = [_events(function, measuring.payload) for function in functions]
     for function, its_events in zip(functions, events, strict=True):
@@ -101,16 +102,25 @@ def dry_runs(
                 yield function, unresolved(function.subject, f"it {why[0]}", why[1], own)
                 continue
         try:
-            run = _dry_run(function, its_events, measuring, asked, progress)
-            before = baseline.of(function.subject.name)
-            for _ in range(_MORE_LOOKS):
-                if not is_regression_open(function.subject, run, own, before):
-                    break
-                again = _dry_run(function, its_events, measuring, asked, progress)
-                run = min(run, again, key=lambda one: regression_width(function.subject, one, before))
-            yield function, run
+            measure = partial(_dry_run, function, its_events, measuring, asked, progress)
+            yield function, run_that_tells(measure, function.subject, own, baseline.of(function.subject.name))
         except (FunctionFailedError, BadInputError) as error:
             yield function, failed(function.subject, error.message, error.hint, own)
+
+
+def run_that_tells(
+    measure: Callable[[], TuningRun], subject: Subject, demands: Demands, baseline: TuningRun | None
+) -> TuningRun:
+    """Return a run; where it leaves open whether the function got slower, the one of a few that tells most of that.
+
+    That is the one with the narrowest interval, whatever it tells. Raises what `measure` raises.
+    """
+    run = measure()
+    for _ in range(_MORE_LOOKS):
+        if not is_regression_open(subject, run, demands, baseline):
+            break
+        run = min(run, measure(), key=lambda one: regression_width(subject, one, baseline))
+    return run
 
 
 def _events(function: GatedFunction, payload: str | None) -> "Events":

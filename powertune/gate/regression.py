@@ -27,11 +27,8 @@ _Z95 = 1.96
 _DAY_SD = 0.01
 """How far two means of the same code on many hosts lie apart from one day to another, each, as a share."""
 _KERNEL_SD, _OTHER_CPU_SD = 0.02, 0.03
-"""How far CPU time in units of kernels may be off on one model of CPU, and from one to another, as a share,
-beside what calls scatter. On a busy machine with two cores, whose CPU times vary by a factor of two, medians of 30
-calls repeat to 1.4 % (tests/benchmarks/test_gate_noise.py)."""
-_SAME_SPEED = 0.15
-"""Up to which difference of their speed, as a logarithm, kernels are taken to have run under the same conditions."""
+"""How far CPU time in units of kernels may be off on one model of CPU, and from one to another, as a share, beside what
+calls scatter and how far kernels disagree (tests/benchmarks/test_gate_noise.py)."""
 _WAIT_SD, _WAKING_MS = 0.02, 0.1
 """How far what is waited for may be off from one run to another, as a share, and how late timers wake up."""
 _ABOUT = tuple(1.025**step for step in range(-12, 13))
@@ -230,43 +227,37 @@ def _minor(value: object) -> str:
 
 def _cpu_ratio(run: TuningRun, baseline: TuningRun) -> tuple[float, float] | str:
     """Return CPU time now against that of the baseline, machines taken out, and its standard error as a share."""
-    kernels, kernels_before = _kernels(run), _kernels(baseline)
-    common = sorted(kernels.keys() & kernels_before.keys())
+    now, before = _in_kernels(run), _in_kernels(baseline)
+    common = sorted(now.units.keys() & before.units.keys())
     if not common:
         return "nothing says how the machine of the baseline compares with this one"
-    pairs = [(kernels[name], kernels_before[name]) for name in common]
     same_cpu = _cpu(run) is not None and _cpu(run) == _cpu(baseline)
-    speed = math.fsum(math.log(now.took_ms / before.took_ms) for now, before in pairs) / len(pairs)
-    logs = [math.log(now.units / before.units) for now, before in pairs]
-    # In one state of one machine kernels differ by noise, which their mean evens out. Another machine, or a neighbour
-    # on the same core, slows each kind of work down in its own way: how far kernels disagree is how far that goes.
-    alike = same_cpu and abs(speed) <= _SAME_SPEED
-    apart = 0.0 if alike else (max(logs) - min(logs)) / 2
-    sampling = math.hypot(*(math.hypot(now.error, before.error) for now, before in pairs)) / len(pairs)
+    logs = [math.log(now.units[name] / before.units[name]) for name in common]
+    # Another machine, or a neighbour on the same core, slows each kind of work down in its own way: how far kernels
+    # disagree is how far that goes.
+    apart = (max(logs) - min(logs)) / 2
     floor = (_KERNEL_SD if same_cpu else _OTHER_CPU_SD) * math.sqrt(2)
-    return math.exp(math.fsum(logs) / len(logs)), math.hypot(sampling, floor, apart)
+    return math.exp(math.fsum(logs) / len(logs)), math.hypot(now.error, before.error, floor, apart)
 
 
 @dataclass(frozen=True, slots=True)
-class _Kernel:
-    """What is kept of one kernel: CPU time of a call in units of it with its standard error, and what it took."""
+class _InKernels:
+    """CPU time of a call in units of each kernel, by its name, and the standard error of their mean as a share."""
 
-    units: float
+    units: Mapping[str, float]
     error: float
-    took_ms: float
 
 
-def _kernels(run: TuningRun) -> dict[str, _Kernel]:
-    """Return the kernels that ran beside the calls, by name."""
+def _in_kernels(run: TuningRun) -> _InKernels:
+    """Return what the kernels that ran beside the calls tell; nothing where none did."""
     yardstick = run.source.get("yardstick")
-    kernels = yardstick.get("kernels") if isinstance(yardstick, dict) else None
-    found = {}
-    for name, kernel in kernels.items() if isinstance(kernels, dict) else ():
-        kept = [kernel.get(key) for key in ("calls", "error", "kernel_ms")] if isinstance(kernel, dict) else []
-        numbers = [float(value) for value in kept if isinstance(value, int | float)]
-        if len(numbers) == 3 and numbers[0] > 0 and numbers[1] >= 0 and numbers[2] > 0:  # noqa: PLR2004 - all of them
-            found[str(name)] = _Kernel(*numbers)
-    return found
+    known = yardstick if isinstance(yardstick, dict) else {}
+    kernels, error = known.get("kernels"), known.get("error")
+    if not isinstance(kernels, dict) or not isinstance(error, int | float) or error < 0:
+        return _InKernels({}, math.inf)
+    units = {str(name): kernel.get("calls") for name, kernel in kernels.items() if isinstance(kernel, dict)}
+    positive = {name: float(value) for name, value in units.items() if isinstance(value, int | float) and value > 0}
+    return _InKernels(positive, float(error))
 
 
 def _cpu(run: TuningRun) -> object:

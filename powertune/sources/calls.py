@@ -90,10 +90,10 @@ class Calls:
             self._durations_ms[size] = [call.work.duration_at_ms(size, self._calibration) for call in self._batch]
             self.common_error[size] = self._scale.common_error(typical, size, self._calibration, cpu_error)
 
-    def default_samples(self, fewest: int) -> int:
-        """Return how many calls after the first fit in a few seconds, `fewest` at least."""
+    def default_samples(self, fewest: int, most: int = _MOST_CALLS) -> int:
+        """Return how many calls after the first fit in a few seconds: `fewest` at least, and no more than `most`."""
         fitting = int(_CALLING_BUDGET_MS / max(self.all[0].wall_ms, 0.1))
-        return max(min(max(fitting, _FEWEST_CALLS), _MOST_CALLS), fewest)
+        return max(min(max(fitting, _FEWEST_CALLS), most), fewest)
 
     def at_size(self, memory_mb: int, count: int, *, needed_mb: float, init_ms: float | None) -> Iterator[Invocation]:
         """Yield the batch at a memory size that it was scaled to: the first call, if it is in it, and `count` others.

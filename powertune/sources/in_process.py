@@ -27,7 +27,7 @@ from powertune.sources.containment import (
 )
 from powertune.sources.handler import Call, Handler, describe, load_handler, no_answer, split_handler
 from powertune.sources.isolated import IMPORT_TIMEOUT_S, Launch
-from powertune.sources.meter import children_growth_mb, work_between
+from powertune.sources.meter import peak_together_mb, work_between
 from powertune.sources.watching import ProcessWatch
 from powertune.sources.worker import Clocks, LambdaContext, peak_memory_mb, resident_memory_mb
 
@@ -94,11 +94,7 @@ class InProcessHandler:
                 outcome = worker.Outcome("timed-out", None, began, Clocks.read())
             seen = self._watch.end()
         before, after = outcome.before, outcome.after
-        peak_mb = peak_memory_mb()
-        if seen.peak_mb is None:
-            peak_mb += children_growth_mb(before, after)
-        else:  # what it shares with its children counts once
-            peak_mb = max(peak_mb, seen.peak_mb)
+        peak_mb = peak_together_mb(peak_memory_mb(), seen.peak_mb, before, after)
         problem = describe(outcome.failure) if outcome.failure else None
         return Call(
             work_between(before, after, seen),

@@ -21,7 +21,7 @@ from powertune.aws_lambda.calibration import Work
 from powertune.errors import FunctionFailedError, UsageError
 from powertune.model.invocation import Status
 from powertune.sources.handler import Call, describe, load_problem, no_answer, split_handler
-from powertune.sources.meter import Seen, work_between
+from powertune.sources.meter import Seen, peak_together_mb, work_between
 from powertune.sources.watching import Watcher, WatcherError, seen_by
 from powertune.sources.worker import LINE_LOST, Clocks, Failure, LoadError
 
@@ -246,7 +246,7 @@ class IsolatedHandler:
     def _answered(self, answer: Mapping[str, Any], seen: Seen) -> Call:
         before, after = Clocks(*answer["before"]), Clocks(*answer["after"])
         failure = Failure(*answer["failure"]) if answer["failure"] else None
-        peak_mb = max(answer["peak_mb"], seen.peak_mb or 0.0)
+        peak_mb = peak_together_mb(answer["peak_mb"], seen.peak_mb, before, after)
         status: Status = answer["status"]
         return Call(
             work_between(before, after, seen),

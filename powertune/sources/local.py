@@ -30,7 +30,7 @@ from powertune.sources.in_process import InProcessHandler
 from powertune.sources.isolated import Init, IsolatedHandler, Launch, memory_limit_mb
 from powertune.sources.throttle import Way
 from powertune.sources.verification import Verification, doubts_of
-from powertune.sources.yardstick import Yardstick
+from powertune.sources.yardstick import MOST_CALLS, Yardstick
 
 if TYPE_CHECKING:
     from powertune.model.size_profile import Throttled
@@ -153,7 +153,7 @@ class LocalSource:
             basis="scaled",
             calibrated=self._calls.are_calibrated,
             billed=False,
-            default_samples=self._calls.default_samples(self._events.fewest),
+            default_samples=self._default_samples(),
             function=FunctionFacts(name=self.handler_name, runtime=f"python{'.'.join(python.split('.')[:2])}"),
             details=details,
             warnings=(
@@ -233,6 +233,12 @@ class LocalSource:
         if not self._inits:
             self._inits.append(handler.init)
         return handler
+
+    def _default_samples(self) -> int:
+        fewest = self._events.fewest
+        return (
+            self._calls.default_samples(fewest, MOST_CALLS) if self._yardstick else self._calls.default_samples(fewest)
+        )
 
     def _leave(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from powertune.aws_lambda.calibration import Segment, Work
-from powertune.sources.worker import Clocks, resident_memory_mb
+from powertune.sources.worker import Clocks
 
 # CPU over wall time that one thread cannot reach, so that a second must have been running.
 _SECOND_THREAD_SHARE = 0.2
@@ -228,11 +228,11 @@ def _with_wait(work: Work, wait_ms: float) -> Work:
     return replace(work, wait_ms=wait_ms, waits=max(1, sum(wait > 0 for wait in waits_ms)), segments=tuple(segments))
 
 
-def children_growth_mb(before: Clocks, after: Clocks) -> float:
-    """Return the memory of the largest child that ended between two readings, in MB, as far as it can be told.
+def peak_together_mb(own_mb: float, seen_mb: float | None, before: Clocks, after: Clocks) -> float:
+    """Return the peak memory of a process and its children in MB, from what was seen of them together, if anything.
 
-    The kernel keeps one maximum over all children, and starts each from the size of this process: a child smaller than
-    that, or than an earlier one, is not seen.
+    A child that came and went between two looks left its own peak, unless an earlier one was larger: what it needed
+    beside this process is not known then, as the kernel counts what the two share.
     """
-    seen = after.largest_child_mb > max(before.largest_child_mb, resident_memory_mb())
-    return after.largest_child_mb if seen else 0.0
+    child_mb = after.largest_child_mb if after.largest_child_mb > before.largest_child_mb else 0.0
+    return max(own_mb, seen_mb or 0.0, child_mb)

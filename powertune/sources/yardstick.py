@@ -25,28 +25,29 @@ _KERNELS: Mapping[str, Callable[[], None]] = {
     "words": lambda: kernels.count_words(1_500),
 }
 """A few ms each: short beside the times at which machines change their mind, long beside the resolution of clocks."""
-_MOST_PAIRS = 60
-_LOUD, _FEWEST_QUIET = 1.15, 8
-"""By what factor kernels may take longer than at best for a call to count, and how many such calls it takes."""
+MOST_CALLS = 60
+"""Twice as many as a dry run of short work makes for itself: two of these then tell 20 % apart nine times of ten, even
+on a machine whose neighbours slow it down by a factor of two, for seconds at a time."""
 _OF_MEDIAN = 1.2533
 """Standard error of a normal sample's median, in that of its mean."""
 _NORMAL = 1.4826
 """Standard deviation of a normal sample, in its median distance from the median."""
 
 
-_Pair = tuple["Call", dict[str, float]]
-"""A call, and what each kernel took around it in ms."""
-
-
 class Yardstick:
-    """Kernels run before the first call that counts and after each one."""
+    """Kernels run after each call.
+
+    Not before it, too: the system likes to wake a process up on the core that it was not on, where neighbours are
+    others. On a machine with two cores nine calls of ten ran on the other core than the kernels before them, and CPU
+    time in kernels on both sides scattered by 8 % from one run to the next, in those after the call by 2.5 %.
+    """
 
     def __init__(self) -> None:
         self._took_ms: list[dict[str, float]] = []
 
     def lay(self, pid: int | None) -> None:
         """Run the kernels once, where process `pid` last ran; nothing after as many calls as are enough."""
-        if len(self._took_ms) > _MOST_PAIRS:
+        if len(self._took_ms) > MOST_CALLS:
             return
         took = {}
         with _on_core_of(pid):
@@ -59,33 +60,31 @@ class Yardstick:
     def details(self, calls: Sequence["Call"], first: int) -> dict[str, object]:
         """Return what the run file keeps: of the calls from number `first` on, CPU time in each kernel's.
 
-        `calls` are all calls; the kernels were laid after each of them. Empty where too few calls succeeded.
+        `calls` are all calls. Empty where too few calls succeeded.
         """
         pairs = [
-            (call, {name: (before[name] + after[name]) / 2 for name in _KERNELS})
-            for call, before, after in zip(
-                calls[first:], self._took_ms[first - 1 :], self._took_ms[first:], strict=False
-            )
-            if call.status == "ok"
-            and not call.cold
-            and call.work.cpu_ms > 0
-            and min((*before.values(), *after.values())) > 0
+            (call, took)
+            for call, took in zip(calls[first:], self._took_ms[first:], strict=False)
+            if call.status == "ok" and not call.cold and call.work.cpu_ms > 0 and min(took.values()) > 0
         ]
         if len(pairs) < 2:  # noqa: PLR2004 - one has no spread
             return {}
-        pairs = _quiet(pairs)
         payloads = [call.payload for call, _ in pairs]
         told = {}
         for name in _KERNELS:
-            units, error = _typical([call.work.cpu_ms / took[name] for call, took in pairs], payloads)
+            units, _ = _typical([call.work.cpu_ms / took[name] for call, took in pairs], payloads)
             kernel_ms = statistics.median(took[name] for _, took in pairs)
-            told[name] = {"kernel_ms": round(kernel_ms, 4), "calls": units, "error": round(error, 5)}
+            told[name] = {"kernel_ms": round(kernel_ms, 4), "calls": round(units, 5)}
+        _, error = _typical(
+            [call.work.cpu_ms / statistics.geometric_mean(took.values()) for call, took in pairs], payloads
+        )
         waited_ms, wait_error = _typical([call.work.wait_ms for call, _ in pairs], payloads)
         return {
             "yardstick": {
                 "cpu": cpu_name(),
                 "pairs": len(pairs),
                 "kernels": told,
+                "error": round(error, 5),  # of the kernels together: what scatters is the same calls in each
                 "wait_ms": round(waited_ms, 4),
                 "wait_error_ms": round(wait_error * waited_ms, 4),
             }
@@ -112,17 +111,6 @@ def _on_core_of(pid: int | None) -> Iterator[None]:
     finally:
         with suppress(OSError):
             os.sched_setaffinity(0, before)
-
-
-def _quiet(pairs: "list[_Pair]") -> "list[_Pair]":
-    """Return the pairs during which kernels ran about as fast as they ever did; all where these are few.
-
-    A neighbour on the same core may slow kernels down twofold and a handler by half: such calls tell little.
-    """
-    speeds = [math.prod(took.values()) ** (1 / len(took)) for _, took in pairs]
-    limit = _LOUD * sorted(speeds)[len(speeds) // 10]
-    found = [pair for pair, took_ms in zip(pairs, speeds, strict=True) if took_ms <= limit]
-    return found if len(found) >= _FEWEST_QUIET else pairs
 
 
 def _typical(values: Sequence[float], payloads: Sequence[str | None]) -> tuple[float, float]:

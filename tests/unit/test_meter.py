@@ -7,7 +7,7 @@ import time
 import pytest
 
 from powertune.aws_lambda.calibration import Work
-from powertune.sources.meter import Seen, children_growth_mb, work_between
+from powertune.sources.meter import Seen, peak_together_mb, work_between
 from powertune.sources.watching import ProcessWatch
 from powertune.sources.worker import Clocks
 
@@ -66,9 +66,25 @@ def test_where_stops_cannot_be_counted_one_wait_is_assumed() -> None:
     assert work_between(before, after(240, 40, blocked=None)) == Work(40, 200)
 
 
-@pytest.mark.parametrize(("child_mb", "seen_mb"), [(0.0, 0.0), (1.0, 0.0), (1e6, 1e6)])
-def test_a_child_counts_only_where_it_is_larger_than_this_process(child_mb: float, seen_mb: float) -> None:
-    assert children_growth_mb(START, after(1, 1, child_mb=child_mb)) == seen_mb
+@pytest.mark.parametrize(
+    ("own_mb", "seen_mb", "child_mb", "peak_mb"),
+    [
+        (40.0, 60.0, 0.0, 60.0),
+        (40.0, 350.0, 310.0, 350.0),  # seen, and what it shares counted once
+        (40.0, 45.0, 310.0, 310.0),  # missed, or seen before it grew
+        (40.0, None, 310.0, 310.0),
+        (40.0, None, 12.0, 40.0),
+    ],
+)
+def test_a_child_that_was_missed_counts_with_the_peak_it_left(
+    own_mb: float, seen_mb: float | None, child_mb: float, peak_mb: float
+) -> None:
+    assert peak_together_mb(own_mb, seen_mb, START, after(1, 1, child_mb=child_mb)) == peak_mb
+
+
+def test_an_earlier_child_does_not_count() -> None:
+    before = after(1, 1, child_mb=310.0)
+    assert peak_together_mb(40.0, None, before, after(2, 2, child_mb=310.0)) == 40
 
 
 def test_readings_go_forward() -> None:
