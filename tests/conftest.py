@@ -1,10 +1,14 @@
 """What holds for every test: no network beyond this machine, no settings from the environment."""
 
+import compileall
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import powertune
 
 _LOOPBACK = ("127.", "::1", "localhost")
 
@@ -31,6 +35,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     monkeypatch.setenv("POWERTUNE_CONFIG_DIR", str(tmp_path_factory.getbasetemp() / "no-settings"))
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # As an installer does it: hundreds of processes start powertune, and not each is to compile it.
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(powertune.__file__).parent, quiet=2)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
