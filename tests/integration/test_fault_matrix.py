@@ -284,8 +284,8 @@ REFUSED = {
 
 THROTTLING = {
     "a few throttles": Case(arrange=faults(THROTTLED(times=5)), warnings=frozenset({"throttled"})),
-    "throttles that say when to come back": Case(
-        arrange=faults(THROTTLED(times=3, retry_after_s=1)), warnings=frozenset({"throttled"})
+    "a throttle that says when to come back": Case(
+        arrange=faults(THROTTLED(times=1, retry_after_s=1)), warnings=frozenset({"throttled"})
     ),
     "throttles now and then": Case(
         arrange=faults(*(THROTTLED(after=after) for after in (3, 8, 9, 15, 20))), warnings=frozenset({"throttled"})
