@@ -12,7 +12,7 @@ from powertune.aws_lambda.memory import MAX_TIMEOUT_S
 from powertune.cli.from_template import from_template, where_it_runs, why_not_run
 from powertune.cli.gate_functions import GatedFunction
 from powertune.errors import BadInputError, FunctionFailedError
-from powertune.gate.verdict import Demands, Subject, failed, is_regression_open, regression_width, unresolved
+from powertune.gate.verdict import Demands, Subject, failed, regression_result, regression_width, unresolved
 from powertune.model.judgement import Judgement
 from powertune.model.tuning_run import TuningRun
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MORE_LOOKS = 5
 """How often a function runs again whose comparison with the baseline is left open."""
+_AGREEING = 2
+"""How many runs it takes to show that a function got slower."""
 
 
 class Recordings:
@@ -89,8 +91,8 @@ def dry_runs(
 ) -> Iterator[tuple[GatedFunction, TuningRun | Judgement]]:
     """Run each function here, one after the other, and yield its run, or the judgement that it could not be run.
 
-    Each runs in a process of its own, in the folder of its code. Where noise leaves open whether it got slower than in
-    the baseline, it runs again. Raises PowertuneError for what is wrong with options, payloads and settings: what is
+    Each runs in a process of its own, in the folder of its code; again where it looks slower than in the baseline.
+    Raises PowertuneError for what is wrong with options, payloads and settings: what is
     wrong with a function is for its judgement.
     """
     events = [_events(function, measuring.payload) for function in functions]
@@ -111,16 +113,22 @@ def dry_runs(
 def run_that_tells(
     measure: Callable[[], TuningRun], subject: Subject, demands: Demands, baseline: TuningRun | None
 ) -> TuningRun:
-    """Return a run; where it leaves open whether the function got slower, the one of a few that tells most of that.
+    """Return a run; where it does not show that the function is as fast as before, one of a few that tells more.
 
-    That is the one with the narrowest interval, whatever it tells. Raises what `measure` raises.
+    A machine may be in a mood for the length of a run, so that slower code counts once a second run agrees. Of those
+    that say the same the one with the narrowest interval counts. Raises what `measure` raises.
     """
-    run = measure()
-    for _ in range(_MORE_LOOKS):
-        if not is_regression_open(subject, run, demands, baseline):
-            break
-        run = min(run, measure(), key=lambda one: regression_width(subject, one, baseline))
-    return run
+    slower: list[TuningRun] = []
+    left_open: list[TuningRun] = []
+    while len(slower) < _AGREEING and len(slower) + len(left_open) <= _MORE_LOOKS:
+        run = measure()
+        result = regression_result(subject, run, demands, baseline)
+        if result not in ("fail", "unknown"):
+            return run
+        (slower if result == "fail" else left_open).append(run)
+    return min(
+        slower if len(slower) == _AGREEING else left_open, key=lambda run: regression_width(subject, run, baseline)
+    )
 
 
 def _events(function: GatedFunction, payload: str | None) -> "Events":

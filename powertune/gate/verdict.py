@@ -14,7 +14,7 @@ from powertune.gate.sizing import MARGIN_PCT, Sizing, judge_size
 from powertune.gate.waivers import Waivers
 from powertune.model.budgets import Budgets
 from powertune.model.configured import Place
-from powertune.model.judgement import Check, GateResult, Judgement
+from powertune.model.judgement import Check, CheckResult, GateResult, Judgement
 from powertune.model.run_warning import RunWarning
 from powertune.model.tuning_run import TuningRun
 
@@ -89,10 +89,13 @@ def judge(subject: Subject, run: TuningRun, demands: Demands, baseline: TuningRu
     )
 
 
-def is_regression_open(subject: Subject, run: TuningRun, demands: Demands, baseline: TuningRun | None) -> bool:
-    """Tell whether a run looks slower than the baseline and leaves open whether it is: more runs could tell."""
+def regression_result(
+    subject: Subject, run: TuningRun, demands: Demands, baseline: TuningRun | None
+) -> CheckResult | None:
+    """Return whether a run is slower than the baseline: `unknown` where more runs could tell, None where none would."""
     checks = judge(subject, run, demands, baseline).checks
-    return any(found.rule == "regression-duration" and found.result == "unknown" and found.ci95 for found in checks)
+    found = (check for check in checks if check.rule == "regression-duration" and check.ci95)
+    return next((check.result for check in found), None)
 
 
 def regression_width(subject: Subject, run: TuningRun, baseline: TuningRun | None) -> float:

@@ -313,8 +313,8 @@ def test_a_function_runs_again_where_noise_leaves_open_whether_it_got_slower(
     run += ["--soft-fail", "--baseline", "base.json"]
     assert gate(*run[:4], "--soft-fail", "--save", "base.json").code == 0
     calls = (tmp_path / "calls").stat().st_size
-    for is_open, times in ((False, 1), (True, 6)):
-        monkeypatch.setattr(gate_runs, "is_regression_open", lambda *_, is_open=is_open: is_open)
+    for result, times in (("pass", 1), ("fail", 2), ("unknown", 6)):
+        monkeypatch.setattr(gate_runs, "regression_result", lambda *_, result=result: result)
         (tmp_path / "calls").unlink()
         assert gate(*run).check("regression-duration")["measured"] is not None
         assert (tmp_path / "calls").stat().st_size == times * calls
