@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from powertune import text
 from powertune.gate import regression
 from powertune.gate.figures import Figure, is_scaled, p95_at, per_million_at
-from powertune.gate.rules import SEVERITY_OF
 from powertune.gate.sizing import Sizing
 from powertune.model.budgets import Budgets
+from powertune.model.gate_rules import SEVERITY_OF
 from powertune.model.judgement import Check, CheckResult
 from powertune.model.size_profile import SizeProfile
 from powertune.model.tuning_run import TuningRun

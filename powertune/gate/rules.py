@@ -5,23 +5,8 @@ from dataclasses import dataclass, replace
 
 from powertune import text
 from powertune.errors import UsageError
-from powertune.model.judgement import Check, Severity
-
-SEVERITY_OF: Mapping[str, Severity] = {
-    "over-provisioned": "error",
-    "under-provisioned": "error",
-    "insufficient-data": "warning",
-    "inconclusive": "note",
-    "max-p95": "error",
-    "max-usd-per-million": "error",
-    "max-memory": "error",
-    "regression-duration": "error",
-    "regression-cost": "error",
-    "fail-if": "error",
-    "function-failed": "error",
-    "unresolved": "warning",
-}
-"""Every rule, and what it is when it is broken."""
+from powertune.model.gate_rules import SEVERITY_OF, Severity
+from powertune.model.judgement import Check
 
 _GROUPS: Mapping[str, Sequence[str]] = {
     "budgets": ("max-p95", "max-usd-per-million", "max-memory"),

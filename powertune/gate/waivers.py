@@ -6,7 +6,6 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from powertune import text
-from powertune.gate.rules import SEVERITY_OF
 from powertune.model.budgets import Waiver
 from powertune.model.judgement import Check, Judgement
 from powertune.model.run_warning import RunWarning
@@ -42,9 +41,6 @@ class Waivers:
                         "mend what it was for, or give it another date with `until`",
                     )
                 )
-            elif waiver.rule not in ("*", *SEVERITY_OF):
-                hint = text.nearest(waiver.rule, SEVERITY_OF) or 'name one rule, or "*" for all'
-                found.append(RunWarning("unknown-rule", f"the waiver for {name}: {rule} is no rule of the gate", hint))
             elif waiver not in used:
                 found.append(
                     RunWarning(

@@ -7,8 +7,9 @@ from typing import Any
 from powertune.model import run_file
 from powertune.model.budgets import Waiver
 from powertune.model.configured import Place
+from powertune.model.gate_rules import SEVERITIES
 from powertune.model.json_node import Node, RunFileError
-from powertune.model.judgement import CHECK_RESULTS, OUTCOMES, SEVERITIES, Check, GateResult, Judgement
+from powertune.model.judgement import CHECK_RESULTS, OUTCOMES, Check, GateResult, Judgement
 from powertune.model.tuning_run import TuningRun
 
 SCHEMA_VERSION = 1

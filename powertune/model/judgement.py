@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from powertune.model.budgets import Waiver
 from powertune.model.configured import Place
+from powertune.model.gate_rules import Severity
 from powertune.model.run_warning import RunWarning
 from powertune.model.tuning_run import TuningRun
 
@@ -12,10 +13,8 @@ Outcome = Literal["optimized", "over-provisioned", "under-provisioned", "insuffi
 """On the memory size, in the words of AWS Compute Optimizer."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
-Severity = Literal["error", "warning", "note"]
 CheckResult = Literal["pass", "fail", "unknown"]
 """`unknown`: the data cannot tell, or a difference lies inside the noise."""
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 CHECK_RESULTS: tuple[CheckResult, ...] = get_args(CheckResult)
 
 

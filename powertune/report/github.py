@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 
 from powertune import text
-from powertune.model.judgement import GateResult, Severity
+from powertune.model.gate_rules import Severity
+from powertune.model.judgement import GateResult
 from powertune.model.run_warning import RunWarning
 from powertune.report import Style, verdicts
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from powertune import text
 from powertune.model.configured import Place
-from powertune.model.judgement import GateResult, Severity
+from powertune.model.gate_rules import Severity
+from powertune.model.judgement import GateResult
 from powertune.report import Style, verdicts
 
 _SEVERITIES: dict[Severity, str] = {"error": "major", "warning": "minor", "note": "info"}

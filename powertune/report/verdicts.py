@@ -7,7 +7,8 @@ from typing import Literal
 
 from powertune import text
 from powertune.model.configured import Place
-from powertune.model.judgement import SEVERITIES, Check, GateResult, Judgement, Severity
+from powertune.model.gate_rules import SEVERITIES, Severity
+from powertune.model.judgement import Check, GateResult, Judgement
 from powertune.model.recommendation import Change
 from powertune.model.size_profile import SizeProfile
 from powertune.report import words

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 from powertune import text
 from powertune.errors import BadInputError
 from powertune.model.budgets import Budgets, Waiver
+from powertune.model.gate_rules import SEVERITY_OF
 from powertune.settings.files import SettingsFile
 from powertune.settings.values import RIVALS, Layer, Option, Schema, Setting, kind_of
 
@@ -118,7 +119,15 @@ def _words(value: object, _folder: str = "") -> str:
     return value
 
 
-_WORDS = Option(_words, _words)
+def _rule(value: object, _folder: str = "") -> str:
+    name = _words(value)
+    if name not in ("*", *SEVERITY_OF):
+        near = text.nearest(name, SEVERITY_OF) or f'there are: "*" for all, {", ".join(SEVERITY_OF)}'
+        raise ValueError(f"{text.printable(name, limit=40)} is no rule of the gate; {near}")
+    return name
+
+
+_WORDS, _RULE = Option(_words, _words), Option(_rule, _rule)
 
 
 def _budgets(file: SettingsFile, path: tuple[str, ...], table: object) -> Mapping[str, Setting]:
@@ -153,7 +162,7 @@ def _waivers(file: SettingsFile) -> Iterable[Waiver]:
             if key not in table:
                 raise _wrong(file, path, f"this waiver has no {key}", _WAIVER_HINT)
             if key != "until":
-                _setting(file, (*path, key), table[key], _WORDS)
+                _setting(file, (*path, key), table[key], _RULE if key == "rule" else _WORDS)
         until = table["until"]
         if not isinstance(until, date) or isinstance(until, datetime):
             raise _wrong(

@@ -21,7 +21,8 @@ from powertune.comparing import compare_runs
 from powertune.model.budgets import Waiver
 from powertune.model.configured import Place
 from powertune.model.gate_file import from_dict
-from powertune.model.judgement import CHECK_RESULTS, OUTCOMES, SEVERITIES, Check, GateResult, Judgement
+from powertune.model.gate_rules import SEVERITIES
+from powertune.model.judgement import CHECK_RESULTS, OUTCOMES, Check, GateResult, Judgement
 from powertune.model.run_warning import RunWarning
 from powertune.model.tuning_run import TuningRun
 from powertune.report import Style, github, render, render_comparison, render_gate

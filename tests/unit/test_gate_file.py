@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from powertune.model.gate_file import from_dict, to_dict
+from powertune.model.gate_rules import SEVERITIES
 from powertune.model.json_node import RunFileError
-from powertune.model.judgement import CHECK_RESULTS, OUTCOMES, SEVERITIES, GateResult
+from powertune.model.judgement import CHECK_RESULTS, OUTCOMES, GateResult
 from powertune.report import render_gate
 
 MODEL = resources.files("powertune.model")

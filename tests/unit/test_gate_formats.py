@@ -15,8 +15,8 @@ from gate_results import RESULTS, hostile, large, mixed, passing
 from published_schemas import validate
 
 from powertune.errors import UsageError
-from powertune.gate.rules import SEVERITY_OF
 from powertune.model.configured import Place
+from powertune.model.gate_rules import SEVERITY_OF
 from powertune.model.judgement import Check, GateResult, Judgement
 from powertune.report import FORMATS, GATE_FORMATS, Style, check_format, format_of, github, render_gate
 from powertune.report.gate_markdown import mark

@@ -332,13 +332,6 @@ def test_an_expired_waiver_has_no_effect_but_a_warning() -> None:
     assert "2026-11-25" in result.warnings[0].message
 
 
-def test_a_waiver_of_a_rule_that_there_is_not_is_a_warning_with_the_nearest() -> None:
-    result = gate([judged(recorded(COMPUTES_MS), 256)], Waivers([waiver(rule="under-provisionned")], TODAY))
-    assert result.fails
-    assert [warning.code for warning in result.warnings] == ["unknown-rule"]
-    assert "under-provisioned" in result.warnings[0].hint
-
-
 @pytest.mark.parametrize("other", [waiver("refunds"), waiver(rule="max-p95")])
 def test_a_waiver_that_nothing_needs_is_a_warning(other: Waiver) -> None:
     result = gate([judged(recorded(COMPUTES_MS), 256)], Waivers([other], TODAY))

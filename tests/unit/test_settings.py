@@ -197,6 +197,10 @@ WAIVER = '[[waivers]]\nfunction = "f"\nrule = "*"\n'
         (WAIVER + "reason = 'x'", "powertune.toml:1: waivers: this waiver has no until"),
         (WAIVER + "reason = 'x'\nuntil = '2027-01-31'", "toml:5: until: takes a date, and has text"),
         (WAIVER + "reason = 'x'\nuntil = 2027-01-31T10:00:00", "toml:5: until: takes a date, and has a date or time"),
+        (
+            WAIVER.replace("*", "max-p59") + "reason = 'x'\nuntil = 2027-01-31",
+            "powertune.toml:3: rule: max-p59 is no rule of the gate; did you mean max-p95",
+        ),
         (WAIVER + "because = 'x'", "toml:4: because: there is no such setting in waivers.0 | there are: function, rea"),
         ("a = [", "powertune.toml is no valid TOML: Invalid value (at end of document)"),
         ('"\\u001b[2J" = 1', "powertune.toml:1: \\x1b[2J: there is no such setting | powertune config lists"),
