@@ -213,7 +213,7 @@ def _plain(parameter: Any, value: object, folder: str) -> object:
     if "SIZES" in metavar:
         sizes = value if isinstance(value, list) else [value]
         if sizes and all(isinstance(size, str | int) and not isinstance(size, bool) for size in sizes):
-            return ",".join(map(str, sizes))
+            return _checked_sizes(",".join(map(str, sizes)))
         raise ValueError(f"takes sizes, such as [128, 512, 1024] or '128..3008:64', and has {kind_of(value)}")
     if kind == "boolean":
         if not isinstance(value, bool):
@@ -233,6 +233,16 @@ def _plain(parameter: Any, value: object, folder: str) -> object:
     else:
         raise ValueError(f"takes a number or text in quotes, and has {kind_of(value)}")
     return value
+
+
+def _checked_sizes(sizes: str) -> str:
+    from powertune.aws_lambda.memory import parse_sizes  # noqa: PLC0415 - few files have sizes
+
+    try:
+        parse_sizes(sizes)
+    except PowertuneError as error:
+        raise ValueError(error.message) from error
+    return sizes
 
 
 def _from_folder(value: str, metavar: Collection[str], folder: str) -> str:

@@ -155,6 +155,7 @@ WAIVER = '[[waivers]]\nfunction = "f"\nrule = "*"\n'
         ("region = ['eu-west-1']", "powertune.toml:1: region: takes text in quotes, and has a list"),
         ("strategy = 'fast'", "powertune.toml:1: strategy: 'fast' is not one of 'cost', 'speed', 'balanced'"),
         ("memory = [true]", "powertune.toml:1: memory: takes sizes, such as [128, 512, 1024]"),
+        ("memory = [1, 2]", "powertune.toml:1: memory: 1 MB is no Lambda memory size"),
         ("precision = 'abc'", "powertune.toml:1: precision: 'abc' is not what this takes"),
         ("env = [1]", "powertune.toml:1: env: takes text in quotes, and has a whole number"),
         ("yes = true", "yes: this is not for a file: it is consent"),
@@ -279,6 +280,8 @@ def sample_of(parameter: Any) -> tuple[Any, list[str]]:
     if kind == "boolean":
         return True, [parameter.opts[-1] if parameter.opts[-1].startswith("--") else parameter.opts[0]]
     value: Any = parameter.type.choices[0] if kind == "choice" else "text"
+    if parameter.metavar and "SIZES" in parameter.metavar:
+        value = "128..512"
     if kind.startswith(("int", "float")):
         value = (parameter.type.min if hasattr(parameter.type, "min") else None) or 1
     if kind == "_share":
