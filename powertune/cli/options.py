@@ -3,6 +3,7 @@
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import wraps
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from powertune.charging import Options
 
 _CHOOSING, _PRICES, _OUTPUT = "Choosing", "Prices", "Output"
+_NO_FORMATS = frozenset({"a", "gate", "of", "or", "runs"})
+"""Words between the names of formats."""
 
 Memory = Annotated[
     str | None,
@@ -193,8 +196,15 @@ class Choosing:
 
 
 def format_option(names: str) -> Any:
-    """Return the option -f, with the formats that the command has, in words."""
-    return typer.Option("-f", "--format", metavar="FORMAT", help=names, rich_help_panel=_OUTPUT)
+    """Return the option -f, with the formats that the command has, in words; shells complete these."""
+    formats = [word for word in re.findall(r"[a-z]+(?:-[a-z]+)*", names) if word not in _NO_FORMATS]
+
+    def starting_with(incomplete: str) -> list[str]:
+        return [name for name in formats if name.startswith(incomplete)]
+
+    return typer.Option(
+        "-f", "--format", metavar="FORMAT", help=names, rich_help_panel=_OUTPUT, autocompletion=starting_with
+    )
 
 
 def output_option(suffixes: str) -> Any:

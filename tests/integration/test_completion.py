@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from powertune.cli.app import app as powertune_app
 from powertune.cli.completion import function_names
 from powertune.cli.main import main
+from powertune.report import COMPARISON_FORMATS, FORMATS, GATE_FORMATS
 
 TEMPLATE = """
 Resources:
@@ -106,6 +107,22 @@ def test_functions_of_the_template_on_the_line_are_completed() -> None:
 
 def test_the_function_that_a_dry_run_takes_by_its_name_is_completed() -> None:
     assert completed("dry-run --template template.yaml OrdersZ", powertune_app) == ["OrdersZebra"]
+
+
+@pytest.mark.parametrize(
+    ("command", "formats"),
+    [
+        ("tune", FORMATS),
+        ("dry-run", FORMATS),
+        ("estimate", FORMATS),
+        ("gate", GATE_FORMATS),
+        ("report", {*FORMATS, *GATE_FORMATS}),
+        ("compare", COMPARISON_FORMATS),
+    ],
+)
+def test_formats_are_completed(command: str, formats: Collection[str]) -> None:
+    assert sorted(completed(f"{command} -f ", powertune_app)) == sorted(formats)
+    assert completed(f"{command} --format js", powertune_app) == ["json"]
 
 
 def test_functions_of_the_template_in_settings_are_completed() -> None:
