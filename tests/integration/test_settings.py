@@ -120,7 +120,7 @@ def test_a_function_may_be_named_by_its_arn(capsys: pytest.CaptureFixture[str]) 
 def test_an_error_about_a_value_of_settings_says_where_that_was_set(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configure('memory = [64, 128]\n[estimate]\nformat = "pdf"\n[dry-run]\npayload = "none.json"\n')
+    configure('memory = [128, 256]\n[estimate]\nformat = "pdf"\n[dry-run]\npayload = "none.json"\n')
     monkeypatch.setenv("POWERTUNE_ESTIMATE_SCHEDULER", "tcp://nowhere:1")
     assert "; it was set in powertune.toml:3\n" in powertune(capsys, "estimate", "durations.csv", code=2)[1]
     _, err = powertune(capsys, "estimate", "durations.csv", "-f", "json", code=2)
