@@ -100,6 +100,7 @@ def _make(name: str) -> Any:
     own = typer.Typer(
         name=name, add_completion=False, rich_markup_mode=app.rich_markup_mode, context_settings=_CONTEXT_SETTINGS
     )
+    # A shell that starts evaluates what `completion` prints: broken settings must not stand in its way.
     callback = function if name == "completion" else options.command(function)
     inner = getattr(module, "SUBCOMMANDS", {})
     if inner:

@@ -92,8 +92,8 @@ def dry_runs(
     """Run each function here, one after the other, and yield its run, or the judgement that it could not be run.
 
     Each runs in a process of its own, in the folder of its code; again where it looks slower than in the baseline.
-    Raises PowertuneError for what is wrong with options, payloads and settings: what is
-    wrong with a function is for its judgement.
+    Raises PowertuneError for what is wrong with options, payloads and settings: what is wrong with a function is for
+    its judgement.
     """
     events = [_events(function, measuring.payload) for function in functions]
     for function, its_events in zip(functions, events, strict=True):

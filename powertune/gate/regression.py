@@ -28,7 +28,8 @@ _DAY_SD = 0.01
 """How far two means of the same code on many hosts lie apart from one day to another, each, as a share."""
 _KERNEL_SD, _OTHER_CPU_SD = 0.015, 0.03
 """How far CPU time in units of kernels may be off on one model of CPU, and from one to another, as a share, beside what
-calls scatter and how far kernels disagree: a hundred runs of `tests/data/restless_machine.json` differ by 1.3 %."""
+calls scatter and how far kernels disagree: the runs in `tests/data/restless_machine.json` differ by 1.3 % beyond their
+errors, and the former is set by them."""
 _WAIT_SD, _WAKING_MS = 0.02, 0.1
 """How far what is waited for may be off from one run to another, as a share, and how late timers wake up."""
 _ABOUT = tuple(1.025**step for step in range(-12, 13))

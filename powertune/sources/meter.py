@@ -231,8 +231,11 @@ def _with_wait(work: Work, wait_ms: float) -> Work:
 def peak_together_mb(own_mb: float, seen_mb: float | None, before: Clocks, after: Clocks) -> float:
     """Return the peak memory of a process and its children in MB, from what was seen of them together, if anything.
 
-    A child that came and went between two looks left its own peak, unless an earlier one was larger: what it needed
-    beside this process is not known then, as the kernel counts what the two share.
+    A child that came and went between two looks left its own peak, unless an earlier one was larger. The kernel starts
+    that from the memory of the process that forked it, so that where children were looked at it stands alone; where
+    nobody looked, it is taken to need this process beside it.
     """
     child_mb = after.largest_child_mb if after.largest_child_mb > before.largest_child_mb else 0.0
-    return max(own_mb, seen_mb or 0.0, child_mb)
+    if seen_mb is None:
+        return own_mb + child_mb if child_mb > own_mb else own_mb
+    return max(own_mb, seen_mb, child_mb)

@@ -72,7 +72,8 @@ def test_where_stops_cannot_be_counted_one_wait_is_assumed() -> None:
         (40.0, 60.0, 0.0, 60.0),
         (40.0, 350.0, 310.0, 350.0),  # seen, and what it shares counted once
         (40.0, 45.0, 310.0, 310.0),  # missed, or seen before it grew
-        (40.0, None, 310.0, 310.0),
+        (40.0, None, 310.0, 350.0),  # nobody looked: rather too much than too little
+        (40.0, None, 40.0, 40.0),
         (40.0, None, 12.0, 40.0),
     ],
 )
